@@ -219,6 +219,51 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
     })
   )
 
+  it.live("hold results of any length, in the ledger and as the output that a revised task had", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      const outputs = [0, 1, 500, 700, 800, 900, 1_000, 100_000].map((length) => "\n".padEnd(length, "é"))
+      yield* add(store, ...names(outputs.length))
+      const verification = { passed: true, confidence: 1, feedback: "good\n", issues: [], usage: null }
+      const settleAll = Effect.gen(function* () {
+        const claims = yield* claim(store)
+        yield* store.settle(
+          claims.map((claimed, index) => ({ ...complete(claimed, outputs[index]), verification, verified: true }))
+        )
+        return claims
+      })
+      const claims = yield* settleAll
+      assert.ok(store.reviews)
+      for (const { task, token } of claims) {
+        const { kept } = yield* store.reviews.audit({ taskId: task.id, token, by: "a person", agrees: true })
+        assert.ok(kept)
+      }
+      assert.deepStrictEqual(
+        (yield* store.list()).tasks.map(({ result }) => result),
+        outputs
+      )
+      yield* store.revise(claims.map(({ task }) => ({ taskId: task.id, feedback: "Again." })))
+      const again = yield* settleAll
+      assert.deepStrictEqual(
+        again.map(({ previousOutput }) => previousOutput ?? ""),
+        outputs
+      )
+      for (const [index, { task }] of again.entries()) {
+        const [first, second] = yield* store.attempts(task.id)
+        assert.deepStrictEqual([first?.execution?.output, second?.execution?.output], [outputs[index], outputs[index]])
+        assert.strictEqual(first?.verification?.audit?.by, "a person")
+        assert.deepStrictEqual(second?.verification, verification)
+      }
+      const copy = yield* open({ prefix: yield* prefix() })
+      yield* copy.restore((yield* store.dump()).records)
+      assert.deepStrictEqual((yield* copy.dump()).records, (yield* store.dump()).records)
+      assert.strictEqual(yield* store.prune({ statuses: ["completed"] }), outputs.length)
+      assert.deepStrictEqual(yield* keys(redis, name), [`{${name}}:meta`])
+    })
+  )
+
   it.live("keep ids that are not valid UTF-8 apart, and return them unchanged", () =>
     Effect.gen(function* () {
       const store = yield* open({ prefix: yield* prefix() })

@@ -142,7 +142,7 @@ for index, record in ipairs(restored) do
     local attempt = nowText .. ' ' .. record.attempt
     begin(task, attempt)
     write(HSET, RUNNING, id, attempt)
-    write(ZADD, LEASES, '0', leaseMember(task))
+    countLease(leaseMember(task), 1)
     if keyOf(task) then useKey(queueOf(task), keyOf(task)) end
     wakeIn(0)
   else

@@ -21,12 +21,14 @@ local ids = {}
 if #ARGV > FIRST + 6 then
   local isUnanswered = {}
   for at = FIRST + 7, #ARGV do isUnanswered[ARGV[at]] = true end
-  local leased = membersOf(LEASES, prefix)
-  for index, member in ipairs(leased) do leased[index] = sub(member, #prefix + WORD + 1) end
-  load(leased)
-  for _, id in ipairs(leased) do
-    local attempt = tasks[id] and tasks[id][Attempt]
-    if attempt and attempt.owner == owner and isUnanswered[attempt.call] then ids[#ids + 1] = id end
+  local running, claimed = redis.call('HGETALL', RUNNING), {}
+  for at = 1, #running, 2 do
+    local earlierCall, earlierOwner = match(running[at + 1], '^%S+ %S+ %S+ %S+ (%S+) (.*)$')
+    if earlierOwner == owner and isUnanswered[earlierCall] then claimed[#claimed + 1] = running[at] end
+  end
+  load(claimed)
+  for _, id in ipairs(claimed) do
+    if tasks[id] and tasks[id][Queue] == ARGV[FIRST] then ids[#ids + 1] = id end
   end
   table.sort(ids, function(left, right) return readyMember(tasks[left]) < readyMember(tasks[right]) end)
   for index = limit + 1, #ids do ids[index] = nil end
@@ -170,7 +172,6 @@ if #known > 0 then
 end
 
 local leaseEnd = text(later(lease))
-local leaseStart = prefix .. sortable(tonumber(leaseEnd))
 local times = { nowText }
 if isNew then
   local started = concat({ leaseEnd, nowText, nowText, '0', call, owner }, ' ')
@@ -178,8 +179,8 @@ if isNew then
   for index = 1, #ids do
     local id = ids[index]
     write(HSET, RUNNING, id, index <= starting and started or waiting)
-    write(ZADD, LEASES, '0', leaseStart .. id)
   end
+  countLease(prefix .. sortable(tonumber(leaseEnd)), #ids)
   if chosen then
     for _, each in ipairs(chosen) do
       write(ZREM, each.state and KEYED or READY, each.member)
@@ -221,12 +222,9 @@ export const fail = script(
   [members, tasks, writes, places, keys, damage],
   String.raw`
 local queue = ARGV[FIRST]
-local prefix = prefixOf(queue)
-local isDamaged = {}
-for index = FIRST + 1, #ARGV do isDamaged[ARGV[index]] = true end
-for _, member in ipairs(membersOf(LEASES, prefix)) do
-  local id = sub(member, #prefix + WORD + 1)
-  if isDamaged[id] then setAside(prefix, queue, id, member) end
+for index = FIRST + 1, #ARGV do
+  local id = ARGV[index]
+  if redis.call('HEXISTS', RUNNING, id) == 1 then setAside(prefixOf(queue), queue, id) end
 end
 saveKeys()
 commit()

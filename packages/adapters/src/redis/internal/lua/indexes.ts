@@ -30,9 +30,9 @@ local function sortable(number)
   return '1' .. format('%014x', number)
 end
 
--- The members of a queue in 'delayed' or 'leases' whose time has come.
+-- The first members of a queue in 'delayed' or 'leases' whose time has come; all of them without a limit.
 local function dueMembers(key, prefix, limit)
-  return redis.call('ZRANGEBYLEX', key, '[' .. prefix, '(' .. prefix .. sortable(now + 1), 'LIMIT', 0, limit)
+  return redis.call('ZRANGEBYLEX', key, '[' .. prefix, '(' .. prefix .. sortable(now + 1), 'LIMIT', 0, limit or -1)
 end
 
 -- No task of the queue is in progress, and none of its pending tasks becomes claimable by itself.
@@ -98,7 +98,7 @@ local function statusMember(task)
 end
 
 local function leaseMember(task)
-  return queueOf(task) .. sortable(tonumber(task[Attempt].leaseEnd)) .. task[Id]
+  return queueOf(task) .. sortable(tonumber(task[Attempt].leaseEnd))
 end
 `
 
@@ -255,14 +255,6 @@ end
 
 /** Tasks by `seq`. Uses `tasks` and `queues`. */
 export const ranked = String.raw`
--- The tasks in progress; there are only as many as workers hold.
-local function leasedIn(queue)
-  if queue == '' then return redis.call('HKEYS', RUNNING) end
-  local prefix, ids = prefixOf(queue), {}
-  for index, member in ipairs(membersOf(LEASES, prefix)) do ids[index] = sub(member, #prefix + WORD + 1) end
-  return ids
-end
-
 -- Ids in the order of adding, of one status or of all and of one queue or of all, and the 'seq' of the last one if there
 -- may be more.
 local function ranked(status, queue, after, limit)
@@ -275,10 +267,12 @@ local function ranked(status, queue, after, limit)
     end
   end
   if status == '' or status == 'in_progress' then
-    local leased = leasedIn(queue)
+    -- There are only as many as workers hold.
+    local leased = redis.call('HKEYS', RUNNING)
     load(leased)
     for _, id in ipairs(leased) do
-      local seq = tasks[id] and tonumber(tasks[id][Seq])
+      local task = tasks[id]
+      local seq = task and (queue == '' or task[Queue] == queue) and tonumber(task[Seq])
       if seq and seq > after then found[#found + 1] = { id = id, seq = seq } end
     end
   end

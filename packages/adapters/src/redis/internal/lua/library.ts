@@ -24,13 +24,23 @@ local function unreadable()
 end
 
 local function parse(id, line)
-  local task = { id, match(line, LINE) }
+  -- No word contains a line break.
+  local lineEnd = find(line, '\n', 1, true)
+  local task = { id, match(lineEnd and sub(line, 1, lineEnd - 1) or line, LINE) }
   if not task[Previous] then unreadable() end
+  if lineEnd then task.row = sub(line, lineEnd + 1) end
   return task
 end
 
 local function print(task)
   return concat(task, ' ', Seq, Previous)
+end
+
+-- A row of the ledger. A short one of the attempt that completed a task is behind its line, which saves a field.
+local MOST_BEHIND_LINE = 1000
+local function rowOf(task, number)
+  if task.row and tonumber(number) == tonumber(task[Rows]) then return task.row end
+  return redis.call('HGET', ATTEMPTS, number .. ' ' .. task[Id])
 end
 
 -- Whether an attempt of the task has ended.
@@ -143,8 +153,29 @@ local function publish(message)
   redis.pcall('PUBLISH', CHANNEL, SENDER .. ' ' .. message)
 end
 
+-- How many more tasks have the ends of leases that 'leaseMember' names.
+local leaseChanges = {}
+local function countLease(member, change)
+  leaseChanges[member] = (leaseChanges[member] or 0) + change
+end
+
+local function saveLeases()
+  for member, change in pairs(leaseChanges) do
+    if change ~= 0 then
+      local count = redis.call('HINCRBY', LEASE_COUNTS, member, change)
+      if count <= 0 then
+        write(HDEL, LEASE_COUNTS, member)
+        write(ZREM, LEASES, member)
+      elseif count == change then
+        write(ZADD, LEASES, '0', member)
+      end
+    end
+  end
+end
+
 -- Sends the writes, and notifies other processes.
 local function commit()
+  saveLeases()
   flushAll()
   if not schema and (revised or next(changed)) then redis.call('HSET', META, 'schema', SCHEMA) end
   if revised then
@@ -181,11 +212,8 @@ local function renew(task, leaseEnd, call, started)
     owner = attempt.owner
   }
   write(HSET, RUNNING, task[Id], printAttempt(task[Attempt]))
-  local member = leaseMember(task)
-  if member ~= former then
-    write(ZADD, LEASES, '0', member)
-    write(ZREM, LEASES, former)
-  end
+  countLease(former, -1)
+  countLease(leaseMember(task), 1)
 end
 `
 
@@ -199,6 +227,11 @@ local function save(task)
     local before = { unpack(task, 1, Previous) }
     before[Attempts], before[Token], before[Status] = task[Attempts] - 1, task[Token] - 1, 'pending'
     line = print(before)
+  elseif task.row and task[Status] == 'completed' then
+    line = line .. '\n' .. task.row
+  elseif task.row then
+    write(HSET, ATTEMPTS, task[Rows] .. ' ' .. task[Id], task.row)
+    task.row = nil
   end
   write(HSET, TASKS, task[Id], line)
 end
@@ -220,10 +253,10 @@ end
 export const damage = String.raw`
 -- Counts again how many tasks of each key of a queue are in progress: which key a task has that cannot be read is not known.
 local function recountKeys(prefix)
-  local ids, counts = {}, {}
-  for index, member in ipairs(membersOf(LEASES, prefix)) do ids[index] = sub(member, #prefix + WORD + 1) end
-  for _, line in ipairs(mget(TASKS, ids)) do
-    local key = line and match(line, LINE) and keyOf(parse('', line))
+  local counts = {}
+  for _, line in ipairs(mget(TASKS, redis.call('HKEYS', RUNNING))) do
+    local task = line and match(line, LINE) and parse('', line)
+    local key = task and prefixOf(task[Queue]) == prefix and keyOf(task)
     if key then counts[key] = (counts[key] or 0) + 1 end
   end
   for _, field in ipairs(redis.call('HKEYS', KEY_STATES)) do
@@ -236,9 +269,8 @@ local function recountKeys(prefix)
   end
 end
 
--- Ends the lease of a task that cannot be read, of which 'member' is in 'leases', and fails it under a token greater than all
--- that it can have had.
-local function setAside(prefix, queue, id, member)
+-- Ends the lease of a task that cannot be read, and fails it under a token greater than all that it can have had.
+local function setAside(prefix, queue, id)
   local line = redis.call('HGET', TASKS, id) or ''
   local seq = match(line, '^(%d+) ')
   if not seq or #seq ~= WORD then seq = seqText(redis.call('HINCRBY', META, 'seq', 1)) end
@@ -251,10 +283,11 @@ local function setAside(prefix, queue, id, member)
   write(HSET, FEEDBACK, id, 'The values of this task were damaged and cannot be read: restore a backup, or delete the task.')
   write(ZADD, FAILED, '0', prefix .. seq .. id)
   write(ZREM, PENDING, prefix .. seq .. id)
-  write(HDEL, RUNNING, id)
+  local leaseEnd = match(redis.call('HGET', RUNNING, id) or '', '^(%d+) ')
+  if leaseEnd then countLease(prefix .. sortable(tonumber(leaseEnd)), -1) end
+  redis.call('HDEL', RUNNING, id)
   write(HDEL, USAGE, id)
   write(HDEL, CHECKPOINTS, id)
-  redis.call('ZREM', LEASES, member)
   changed[queue] = true
   recountKeys(prefix)
 end
@@ -293,7 +326,7 @@ local function endAttempt(task, outcome, failure, result)
   local rows = task[Rows] + 1
   write(HSET, ATTEMPTS, rows .. ' ' .. task[Id], before .. result .. after .. (failure and '\n' .. failure or ''))
   write(HDEL, RUNNING, task[Id])
-  write(ZREM, LEASES, leaseMember(task))
+  countLease(leaseMember(task), -1)
   local key = keyOf(task)
   if key then freeKey(queueOf(task), key) end
   task[Rows] = rows

@@ -2,7 +2,7 @@ import { members } from "./indexes.ts"
 import { writes } from "./library.ts"
 import { formerVersions, uncheckedScript } from "./prelude.ts"
 
-const [former, migrating, withQueues, migratingOrder] = formerVersions
+const [former, migrating, withQueues, migratingOrder, withLeases] = formerVersions
 
 /**
  * Brings a part of a store to the layout of this version. Argument: the number of members that it takes of each sorted set,
@@ -14,6 +14,9 @@ const [former, migrating, withQueues, migratingOrder] = formerVersions
  * `delayed` began with the priority, whose first character is `0` or `1`.
  *
  * Then the members of `ready` tell the tasks that have had an attempt from the others: see `unstarted` in `indexes.ts`.
+ *
+ * Last, `leases` gets a member for each end of leases. It had one for each task, with the id behind the end. This is one step,
+ * because there are only as many as workers hold.
  */
 export const migrate = uncheckedScript(
   [members, writes],
@@ -24,9 +27,9 @@ if schema == '${withQueues}' or schema == '${migratingOrder}' then
   local from = redis.call('HGET', META, 'migrated')
   local found = redis.call('ZRANGEBYLEX', READY, from and '(' .. from or '-', '+', 'LIMIT', 0, limit)
   if #found == 0 then
-    redis.call('HSET', META, 'schema', SCHEMA)
+    redis.call('HSET', META, 'schema', '${withLeases}')
     redis.call('HDEL', META, 'migrated')
-    return 1
+    return 0
   end
   local starts, ids = {}, {}
   for index, member in ipairs(found) do
@@ -46,6 +49,18 @@ if schema == '${withQueues}' or schema == '${migratingOrder}' then
   flushAll()
   redis.call('HSET', META, 'schema', '${migratingOrder}', 'migrated', last)
   return 0
+end
+if schema == '${withLeases}' then
+  for _, member in ipairs(redis.call('ZRANGEBYLEX', LEASES, '-', '+')) do
+    local length = match(member, '^(%d+):')
+    write(ZREM, LEASES, member)
+    countLease(sub(member, 1, #length + 2 + length + WORD), 1)
+  end
+  flushAll()
+  saveLeases()
+  flushAll()
+  redis.call('HSET', META, 'schema', SCHEMA)
+  return 1
 end
 if schema ~= '${former}' and schema ~= '${migrating}' then return 1 end
 

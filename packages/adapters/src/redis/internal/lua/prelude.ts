@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto"
 
 /** The layout of the keys. A store with another number is refused, or migrated if it is one of `formerVersions`. */
-export const schemaVersion = "6"
+export const schemaVersion = "7"
 
 /**
  * A store has the second or the fourth of these while it is being migrated, so that workers of both versions are refused.
  */
-export const formerVersions = ["2", "3", "4", "5"] as const
+export const formerVersions = ["2", "3", "4", "5", "6"] as const
 
 /**
  * The keys of a store. Every script gets all of them, in this order, and names them in capitals.
@@ -14,13 +14,16 @@ export const formerVersions = ["2", "3", "4", "5"] as const
  * - `meta`: schema version, control state, the texts that processes share, the last `seq`, the token floor
  * - hashes with a field per task: `tasks` (what changes, see `parse`), `inputs` (what does not), `running` (the attempt of
  *   a task in progress), `feedback`, `usage`, `checkpoints`
- * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended
+ * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended. A short row of the attempt that
+ *   completed a task is in `tasks` instead: see `rowOf`
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - `pauses`: a field for each queue that was paused
  * - `progress`: a field for each attempt under way that has reported some, and for some that have ended
  * - `batches`, `batch_keys`: the journal of batches, see `batches.ts`
- * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; `leases` by their end; one for each status
- *   but `in_progress`, by `seq`; `dependants` and `dependencies`, who waits for whom, both ways
+ * - sorted sets: `ready` in the order of claiming; `delayed` by `availableAt`; one for each status but `in_progress`, by `seq`;
+ *   `dependants` and `dependencies`, who waits for whom, both ways
+ * - `leases`: a sorted set of the ends of leases, one for all tasks of a queue whose leases end in the same millisecond;
+ *   `lease_counts` has a field for each of them, the number of these tasks
  * - tasks with a concurrency key: `keyed` has them instead of `ready`, by key; `turns` has the keys with tasks there, in the
  *   order in which they take turns; `key_states` has a field for each key with such tasks or with tasks in progress
  *
@@ -43,6 +46,7 @@ const keyNames = [
   "key_states",
   "delayed",
   "leases",
+  "lease_counts",
   "dependants",
   "dependencies",
   "pending",

@@ -14,7 +14,7 @@ local commands = {
   { 'HSET', META, '', '' }, { 'HGET', META, '' }, { 'HDEL', META, '' }, { 'HINCRBY', META, '', 1 }, { 'HMGET', META, '' },
   { 'ZADD', READY, 0, '' }, { 'ZREM', READY, '' }, { 'ZREMRANGEBYLEX', READY, '-', '+' }, { 'ZCARD', READY },
   { 'ZRANGEBYLEX', READY, '-', '+' }, { 'ZLEXCOUNT', READY, '-', '+' }, { 'ZRANGEBYSCORE', READY, 0, 0 },
-  { 'HKEYS', META }, { 'PUBLISH', CHANNEL, '' }
+  { 'HKEYS', META }, { 'HGETALL', META }, { 'HEXISTS', META, '' }, { 'PUBLISH', CHANNEL, '' }
 }
 for _, command in ipairs(commands) do
   if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then
@@ -42,6 +42,11 @@ local KEYS_OF_TASKS = { PENDING, LEASES, IN_REVIEW, COMPLETED, FAILED, CANCELLED
 for _, key in ipairs(KEYS_OF_TASKS) do
   for _, name in ipairs(queuesIn(key)) do counted[name] = true end
 end
+local function running(prefix)
+  local sum = 0
+  for _, count in ipairs(mget(LEASE_COUNTS, membersOf(LEASES, prefix))) do sum = sum + (count or 0) end
+  return sum
+end
 local rows = {}
 for name in pairs(counted) do
   local prefix = prefixOf(name)
@@ -49,7 +54,7 @@ for name in pairs(counted) do
     return redis.call('ZLEXCOUNT', key, '[' .. prefix, '(' .. behind(prefix))
   end
   local row = { name }
-  for index, key in ipairs(KEYS_OF_TASKS) do row[index + 1] = count(key) end
+  for index, key in ipairs(KEYS_OF_TASKS) do row[index + 1] = key == LEASES and running(prefix) or count(key) end
   -- The others wait for none.
   row[#row + 1] = row[2] - count(READY) - count(KEYED) - count(DELAYED)
   rows[#rows + 1] = row
@@ -141,7 +146,10 @@ local function describe(ids, withoutResults)
   local inputs, feedback, usage, rows, executions = mget(INPUTS, ids), mget(FEEDBACK, ids), mget(USAGE, ids), {}, {}
   for _, id in ipairs(ids) do
     local task = tasks[id]
-    if task and task[Status] == 'completed' and not withoutResults then rows[#rows + 1] = task[Rows] .. ' ' .. id end
+    if task and task[Status] == 'completed' and not withoutResults then
+      local field = task[Rows] .. ' ' .. id
+      if task.row then executions[field] = executionOf(task.row) else rows[#rows + 1] = field end
+    end
   end
   for index, row in ipairs(mget(ATTEMPTS, rows)) do executions[rows[index]] = row and executionOf(row) end
   local described = {}
@@ -177,8 +185,9 @@ local function ledger(id)
   local task = tasks[id]
   local fields = {}
   for row = 1, task[Rows] do fields[row] = row .. ' ' .. id end
-  local ended = {}
-  for index, row in ipairs(mget(ATTEMPTS, fields)) do
+  local ended, rows = {}, mget(ATTEMPTS, fields)
+  if task.row then rows[#rows] = task.row end
+  for index, row in ipairs(rows) do
     local numbers, execution, verification, usage, rest =
       match(row or '', '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
     local length = tonumber(match(numbers or '', '[^ ]+$'))

@@ -57,12 +57,17 @@ export const amend = script(
 local id, token, before, verification = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3]
 load({ id })
 for row = tasks[id] and tasks[id][Rows] or 0, 1, -1 do
-  local field = row .. ' ' .. id
+  local task = tasks[id]
   local numbers, execution, found, rest =
-    match(redis.call('HGET', ATTEMPTS, field) or '', '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+    match(rowOf(task, row) or '', '^([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
   if numbers and match(numbers, '^%S+ (%S+)') == token then
     if found ~= before then return 0 end
-    write(HSET, ATTEMPTS, field, concat({ numbers, execution, verification, rest }, '\n'))
+    local content = concat({ numbers, execution, verification, rest }, '\n')
+    if task.row and row == tonumber(task[Rows]) then
+      write(HSET, TASKS, id, print(task) .. '\n' .. content)
+    else
+      write(HSET, ATTEMPTS, row .. ' ' .. id, content)
+    end
     commit()
     return 1
   end

@@ -42,7 +42,7 @@ local function settled(state, line, decision, isExecuted)
   begin(task, line)
   local effect = {
     token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved,
-    queue = task[Queue], prefix = queueOf(task), leaseStart = leaseMember(task), key = keyOf(task)
+    queue = task[Queue], prefix = queueOf(task), lease = leaseMember(task), key = keyOf(task)
   }
   effect.before, effect.after = rowAround(task, decision.outcome)
   task[Rows] = task[Rows] + 1
@@ -63,6 +63,8 @@ local function settled(state, line, decision, isExecuted)
   if decision.available then task[Available] = decision.available end
   task[Status], task[Updated] = decision.status, nowText
   effect.state = sub(print(task), 2)
+  effect.stateAndBefore = effect.state .. '\n' .. effect.before
+  effect.mostBehindLine = decision.status == 'completed' and MOST_BEHIND_LINE - #effect.before - #effect.after or -1
   return effect
 end
 
@@ -110,8 +112,7 @@ local resultOf = checkpointed(saving)
 
 local function outcomeOf(task, token)
   for row = task and task[Rows] or 0, 1, -1 do
-    local content = redis.call('HGET', ATTEMPTS, row .. ' ' .. task[Id])
-    local found, outcome = match(content or '', '^%S+ (%S+) %S+ %S+ (%S+)')
+    local found, outcome = match(rowOf(task, row) or '', '^%S+ (%S+) %S+ %S+ (%S+)')
     if found == token then return outcome end
   end
 end
@@ -145,14 +146,19 @@ for index = 1, count do
         if not checkpoint then write(HDEL, CHECKPOINTS, id) end
       end
     end
-    local row = effect.before .. result .. effect.after
-    write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
-    write(HDEL, RUNNING, id)
-    write(ZREM, LEASES, effect.leaseStart .. id)
-    if effect.key then freeKey(effect.prefix, effect.key) end
     local seq = sub(lines[index], 1, WORD)
-    local line = seq .. effect.state
+    local line
+    if #result <= effect.mostBehindLine and not failure then
+      line = seq .. effect.stateAndBefore .. result .. effect.after
+    else
+      line = seq .. effect.state
+      local row = effect.before .. result .. effect.after
+      write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
+    end
     write(HSET, TASKS, id, line)
+    write(HDEL, RUNNING, id)
+    countLease(effect.lease, -1)
+    if effect.key then freeKey(effect.prefix, effect.key) end
     write(ZADD, INDEX[decision.status], '0', effect.prefix .. seq .. id)
     changed[effect.queue] = true
     if decision.status == 'pending' then lineUp(parse(id, line)) end

@@ -12,24 +12,50 @@ import { script } from "./prelude.ts"
 export const sweep = script(
   [members, tasks, writes, places, keys, queue, saving, moving, rows, endings, budgets, damage],
   String.raw`
-local prefix, failFrom, limit = prefixOf(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]), ARGV[FIRST + 2]
+local name, failFrom, limit = ARGV[FIRST], tonumber(ARGV[FIRST + 1]), tonumber(ARGV[FIRST + 2])
 local before, after = ARGV[FIRST + 3], ARGV[FIRST + 4]
 local returned, beforeUnstarted, afterUnstarted = tonumber(ARGV[FIRST + 5]), ARGV[FIRST + 6], ARGV[FIRST + 7]
-local ids = dueMembers(LEASES, prefix, limit)
-local leaseMembers = {}
-for index, member in ipairs(ids) do
-  ids[index] = sub(member, #prefix + WORD + 1)
-  leaseMembers[ids[index]] = member
-end
-local lines, running, readable = mget(TASKS, ids), mget(RUNNING, ids), {}
-for index, id in ipairs(ids) do
-  if lines[index] and running[index] and match(lines[index], LINE) and match(running[index], '^%d+ [%d-]+ %d+ [01] ') then
-    readable[#readable + 1] = id
-  else
-    setAside(prefix, ARGV[FIRST], id, leaseMembers[id])
+local prefix = prefixOf(name)
+local due = dueMembers(LEASES, prefix)
+if not due[1] then return {} end
+
+-- The attempts whose lease has expired, in all queues; and those that cannot be read.
+local found, ends = {}, {}
+local running = redis.call('HGETALL', RUNNING)
+for at = 1, #running, 2 do
+  local leaseEnd = match(running[at + 1], '^(%d+) [%d-]+ %d+ [01] ')
+  if not leaseEnd or tonumber(leaseEnd) <= now then
+    found[#found + 1] = running[at]
+    ends[running[at]] = leaseEnd
   end
 end
-ids = readable
+local numbers = {}
+for _, member in ipairs(due) do numbers[member] = 0 end
+local ids = {}
+for index, line in ipairs(mget(TASKS, found)) do
+  local id = found[index]
+  local leaseEnd = ends[id]
+  local member = leaseEnd and prefix .. sortable(tonumber(leaseEnd))
+  local isReadable = line and match(line, LINE) ~= nil
+  local isHere = isReadable and parse(id, line)[Queue] == name or not isReadable and (not member or numbers[member])
+  if isHere and member and numbers[member] then numbers[member] = numbers[member] + 1 end
+  if isHere and isReadable and member then
+    ids[#ids + 1] = id
+  elseif isHere then
+    setAside(prefix, name, id)
+  end
+end
+-- The count of an end is wrong after a damage.
+for _, member in ipairs(due) do
+  local count = tonumber(redis.call('HGET', LEASE_COUNTS, member) or 0)
+  if count ~= numbers[member] then countLease(member, numbers[member] - count) end
+  if numbers[member] == 0 then write(ZREM, LEASES, member) end
+end
+table.sort(ids, function(left, right)
+  if ends[left] ~= ends[right] then return tonumber(ends[left]) < tonumber(ends[right]) end
+  return left < right
+end)
+for index = limit + 1, #ids do ids[index] = nil end
 load(ids)
 local expired = {}
 for _, id in ipairs(ids) do expired[#expired + 1] = tasks[id] end
