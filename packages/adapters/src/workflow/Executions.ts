@@ -46,7 +46,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type * as Workflow from "effect/workflow/Workflow"
+import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
 import * as records from "./internal/records.ts"
 import { executionOf, reachable, stepMetadata } from "./internal/steps.ts"
@@ -233,6 +233,12 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
     const store = yield* TaskStore
     const executed = yield* Executed
 
+    /** Before the engine interrupts them, so that their tasks do not fail. */
+    const cancelWithin = (workflow: string, executionId: string) =>
+      records
+        .cancelWithin(workflow, executionId)
+        .pipe(Effect.provideService(TaskStore, store), Effect.ignore({ log: true }))
+
     /** Adds the task of an execution, unless it has one. `parent` is the metadata of a step. */
     const addTask = Effect.fnUntraced(function* <Payload extends Workflow.AnyStructSchema>(
       workflow: { readonly _tag: string; readonly payloadSchema: Payload },
@@ -301,7 +307,12 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
             Effect.andThen(
               begin(payload, executionId),
               // The wrapped engine adds the executions within this one to its steps.
-              Effect.provideService(execute(payload, executionId), WorkflowEngine, wrapped)
+              Effect.provideService(execute(payload, executionId), WorkflowEngine, wrapped).pipe(
+                Effect.onError((cause) => {
+                  const continues = Cause.hasInterruptsOnly(cause) || isSuspendedByFailure(workflow)
+                  return continues ? Effect.void : cancelWithin(workflow._tag, executionId)
+                })
+              )
             )
           )
 
@@ -373,6 +384,8 @@ export const layer: Layer.Layer<WorkflowEngine, never, WorkflowEngine | TaskStor
     return wrapped
   })
 )
+
+const isSuspendedByFailure = ({ annotations }: Workflow.Any) => Context.get(annotations, Workflow.SuspendOnFailure)
 
 const cancelled = "The execution was cancelled."
 

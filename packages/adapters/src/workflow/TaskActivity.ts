@@ -142,8 +142,8 @@ export const stepId = (workflow: Workflow.Any, executionId: string, name: string
   `${workflow._tag}/${executionId}/${name}`
 
 /**
- * Interrupts an execution, cancels the tasks of its steps, and gives up those that wait for a review. An execution that has
- * ended does not change.
+ * Interrupts an execution and the executions that it executes, cancels the tasks of their steps, and gives up those that wait for
+ * a review. Executions that were started with `detached` continue. An execution that has ended does not change.
  *
  * @category combinators
  * @since 0.2.0

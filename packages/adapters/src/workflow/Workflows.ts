@@ -25,6 +25,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
+import * as children from "./internal/children.ts"
 import * as server from "./internal/clusterServer.ts"
 import * as retention from "./internal/retention.ts"
 import * as sqliteClient from "./internal/sqliteClient.ts"
@@ -37,7 +38,7 @@ import { reasonOf, unusable, type WorkflowsError } from "./WorkflowsError.ts"
  * @category layers
  * @since 0.2.0
  */
-export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = WorkflowEngine.layerMemory
+export const layerMemory: Layer.Layer<WorkflowEngine.WorkflowEngine> = children.layer(WorkflowEngine.layerMemory)
 
 /**
  * Executions are divided into shards, and before each result a runner reads the locks of all of its shards. The number has to be
@@ -54,7 +55,7 @@ const common = {
 } as const
 
 /** The engine, and the deletion of the rows that finished executions leave. */
-const engine = Layer.provideMerge(retention.layer, ClusterWorkflowEngine.layer)
+const engine = Layer.provideMerge(retention.layer, children.layer(ClusterWorkflowEngine.layer))
 
 /**
  * An engine for one process, in a SQLite file: executions continue after a crash. The file is locked, so that a second process

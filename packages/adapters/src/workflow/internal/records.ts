@@ -113,6 +113,25 @@ export const cancel = Effect.fnUntraced(function* (
   return true
 })
 
+/** Cancels the executions that an execution executes itself and that have not ended. Detached ones do not belong to it. */
+export const cancelWithin = Effect.fnUntraced(function* (
+  workflow: string,
+  executionId: string
+): Effect.fn.Return<void, TaskStoreError, TaskStore> {
+  const store = yield* TaskStore
+  for (const status of ["pending", "in_progress"] as const) {
+    let cursor: string | undefined
+    do {
+      const page = yield* store.list({ metadata: { workflow, execution: executionId }, status, results: false, cursor })
+      for (const task of page.tasks) {
+        const child = workflowOf(task.queue)
+        if (child !== undefined) yield* cancel(child, localId(task))
+      }
+      cursor = page.next ?? undefined
+    } while (cursor !== undefined)
+  }
+})
+
 /**
  * What an execution waits for.
  *
