@@ -30,6 +30,17 @@ await server.change(({ budgets }) =>
     ? Effect.void
     : budgets.set("reviews", { limit: { nanoUsd: 15e9 }, committed: { nanoUsd: 8.42e9, tokens: 0 } })
 )
+// Tasks are restored with leases that have expired.
+await server.change((store) =>
+  Effect.gen(function* () {
+    const { tasks } = yield* store.list({ status: "in_progress" })
+    const ledgers = yield* Effect.forEach(tasks, ({ id }) => store.attempts(id))
+    yield* store.extend(
+      ledgers.flatMap((attempts) => attempts.slice(-1)),
+      Duration.hours(1)
+    )
+  })
+)
 const browser = await launch()
 
 const pages = {
