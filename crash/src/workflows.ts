@@ -106,7 +106,7 @@ const allOf = Effect.fnUntraced(function* (queue: string) {
   do {
     const page = yield* store.list({ queue, cursor, limit: 1000 })
     tasks.push(...page.tasks)
-    cursor = page.next ?? undefined
+    cursor = page.next
   } while (cursor !== undefined)
   return tasks
 })

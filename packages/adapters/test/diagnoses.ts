@@ -11,7 +11,7 @@ export const of = (found: Diagnoses, name: string): Diagnosis.Diagnosis => {
   const [first, ...more] = found.filter(({ check }) => check === name)
   assert.ok(first !== undefined && more.length === 0, `${name} among ${JSON.stringify(found)}`)
   // Whatever is not as it should be comes with a way out, in sentences.
-  assert.strictEqual(first.status === "ok", first.fix === null)
+  assert.strictEqual(first.status === "ok", first.fix === undefined)
   for (const sentence of [first.message, first.fix ?? first.message]) assert.match(sentence, /^[^\n]+\.$/)
   return first
 }

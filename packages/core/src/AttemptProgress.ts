@@ -3,21 +3,21 @@
  *
  * @since 0.2.0
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 
 /**
- * The latest report. Null: nothing of this kind was reported.
+ * The latest report, with the kinds of progress that were reported.
  *
  * @category models
  * @since 0.2.0
  */
 export const AttemptProgress = Schema.Struct({
-  text: Schema.NullOr(Schema.String),
+  text: optionalNullOr(Schema.String),
   /** From 0 to 1. */
-  fraction: Schema.NullOr(Schema.Finite),
+  fraction: optionalNullOr(Schema.Finite),
   /** The end of the output so far, without secrets: at most 1000 characters. */
-  output: Schema.NullOr(Schema.String).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null))),
+  output: optionalNullOr(Schema.String),
   at: Schema.DateTimeUtcFromString
 })
 

@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Attempt } from "./Attempt.ts"
+import { optionalNullOr } from "./OptionalKey.ts"
 import type { Task, TaskId } from "./Task.ts"
 import type { TaskStore } from "./TaskStore.ts"
 import type { TaskStoreError } from "./TaskStoreError.ts"
@@ -88,7 +89,7 @@ export interface Rate extends Schema.Schema.Type<typeof Rate> {}
 export const JudgeRates = Schema.Struct({
   /** Empty for a verifier that asks no model. */
   models: Schema.Array(Schema.String),
-  criteria: Schema.NullOr(Schema.String),
+  criteria: optionalNullOr(Schema.String),
   /** Of the outputs that it accepted, those that a person would have rejected. */
   falseAccepts: Rate,
   /** Of the outputs that it rejected, those that a person would have accepted. */
@@ -149,7 +150,7 @@ export const samples = (
   Stream.paginate<string | undefined, Task, TaskStoreError, never>(undefined, (cursor) =>
     Effect.map(store.list({ cursor, queue, limit: pageSize, results: false }), ({ next, tasks }) => [
       tasks.filter((task) => isSampled(task.id, share) && (task.attempts > 0 || task.requeues > 0)),
-      Option.fromNullOr<string | undefined | null>(next)
+      Option.fromUndefinedOr<string | undefined>(next)
     ])
   ).pipe(
     Stream.mapEffect((task) => Effect.map(store.attempts(task.id), (attempts) => samplesOf(task, attempts)), {
@@ -233,7 +234,7 @@ export const makeCounting = (): {
   >()
   return {
     add: ({ attempt, verification }) => {
-      const { criteria = null, models = [], passed } = verification
+      const { criteria, models = [], passed } = verification
       const key = JSON.stringify([models, criteria])
       const ended = attempt.endedAt ?? attempt.startedAt
       const judge = judges.get(key) ?? { models, criteria, accepts: none(), rejects: none(), last: ended }

@@ -111,21 +111,21 @@ export interface BatchAnswer {
   readonly answer: string
   /** Whether it is a reply. Anything else says why there is none, and the request can be sent again. */
   readonly isReply: boolean
-  /** Its cost; null if that is unknown, and the whole reservation counts. */
-  readonly spent: Amount | null
+  /** Its cost. Absent if it is unknown, and the whole reservation counts. */
+  readonly spent?: Amount | undefined
   /** The task that waits for it. */
-  readonly takenBy: TaskId | null
+  readonly takenBy?: TaskId | undefined
 }
 
 /** A request in the journal. */
 export interface BatchEntry {
   readonly key: string
   readonly run: string
-  /** Null while there is none. */
-  readonly answer: string | null
+  /** Absent while there is none. */
+  readonly answer?: string | undefined
   readonly isReply: boolean
   /** The task that has taken the reply. */
-  readonly takenBy: TaskId | null
+  readonly takenBy?: TaskId | undefined
 }
 
 /**
@@ -135,8 +135,8 @@ export interface BatchEntry {
  * @since 0.2.0
  */
 export interface BatchRun extends NewBatch {
-  /** Null while it is unknown whether the batch exists. */
-  readonly id: string | null
+  /** Absent while it is unknown whether the batch exists. */
+  readonly id?: string | undefined
   readonly requests: number
   readonly createdAt: DateTime.Utc
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 
 /**
  * The result of one check. `warn`: the system works, but may not keep every guarantee. `fail`: a run cannot use it.
@@ -17,8 +18,8 @@ export const Diagnosis = Schema.Struct({
   status: Schema.Literals(["ok", "warn", "fail"]),
   /** The finding. */
   message: Schema.String,
-  /** How to fix it; null if there is nothing to fix. */
-  fix: Schema.NullOr(Schema.String)
+  /** How to fix it. Absent if there is nothing to fix. */
+  fix: optionalNullOr(Schema.String)
 })
 
 /** @since 0.1.0 */
@@ -30,7 +31,7 @@ export interface Diagnosis extends Schema.Schema.Type<typeof Diagnosis> {}
  * @category constructors
  * @since 0.1.0
  */
-export const ok = (check: string, message: string): Diagnosis => ({ check, status: "ok", message, fix: null })
+export const ok = (check: string, message: string): Diagnosis => ({ check, status: "ok", message })
 
 /**
  * The system works, but may not keep every guarantee.

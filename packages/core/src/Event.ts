@@ -8,6 +8,7 @@
  */
 import * as Schema from "effect/Schema"
 import type { AttemptOutcome } from "./Attempt.ts"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { PauseCause } from "./QueuePause.ts"
 import { Stats } from "./Stats.ts"
 import { StopReason } from "./StopReason.ts"
@@ -32,13 +33,13 @@ export const Event = Schema.TaggedUnion({
   TaskStarted: { ...ofAttempt, description: Schema.String, resumed: Schema.Boolean },
   /**
    * How far a running attempt is, as its executor or verifier reports it: a text, a fraction from 0 to 1, and the last 1000
-   * characters of its output so far. Null: nothing of this kind was reported.
+   * characters of its output so far. Each is absent while it was not reported.
    */
   TaskProgress: {
     ...ofAttempt,
-    text: Schema.NullOr(Schema.String),
-    fraction: Schema.NullOr(Schema.Finite),
-    output: Schema.NullOr(Schema.String)
+    text: optionalNullOr(Schema.String),
+    fraction: optionalNullOr(Schema.Finite),
+    output: optionalNullOr(Schema.String)
   },
   /** The executor failed with a transient error, and is called again within the same attempt. */
   ExecutionRetried: { ...ofAttempt, reason: Schema.String, delayMillis: durationMillis },
@@ -95,14 +96,14 @@ export const Event = Schema.TaggedUnion({
   /** The store did not answer. The run continues when it does. */
   StoreUnavailable: { ...at, reason: Schema.String },
   /**
-   * A queue of the run is paused: until the time, or until it is resumed if that is null. After a usage limit, one task goes
+   * A queue of the run is paused: until the time, or without one until it is resumed. After a usage limit, one task goes
    * first then, and `QueueResumed` follows once that was not refused.
    */
   QueuePaused: {
     ...at,
     queue: Schema.String,
     cause: PauseCause,
-    until: Schema.NullOr(Schema.DateTimeUtcFromString),
+    until: optionalNullOr(Schema.DateTimeUtcFromString),
     reason: Schema.String
   },
   /** A queue of the run is no longer paused. */

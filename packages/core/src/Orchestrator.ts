@@ -35,6 +35,7 @@ import * as redaction from "./internal/redaction/services.ts"
 import * as runs from "./internal/run/run.ts"
 import { describeReason } from "./internal/run/parts.ts"
 import { makeSpans } from "./internal/run/traces.ts"
+import { optionalNullOr } from "./OptionalKey.ts"
 import * as OrchestratorConfig from "./OrchestratorConfig.ts"
 import { Redactor } from "./Redactor.ts"
 import { Safety } from "./Safety.ts"
@@ -126,8 +127,8 @@ export interface RunSummary {
  */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   message: Schema.String,
-  /** The error that ended the run; null when the message is all there is. */
-  error: Schema.NullOr(Schema.Union([ExecutionError, VerificationError, TaskStoreError]))
+  /** The error that ended the run. Absent when the message is all there is. */
+  error: optionalNullOr(Schema.Union([ExecutionError, VerificationError, TaskStoreError]))
 }) {}
 
 /**
@@ -171,9 +172,9 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const start = (options: { readonly untilDrained: boolean }): Effect.Effect<RunSummary, RunFailed> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
-        if (isClosed) return Effect.fail(new RunFailed({ message: closedMessage, error: null }))
+        if (isClosed) return Effect.fail(new RunFailed({ message: closedMessage }))
         if (!Latch.isOpen(idle)) {
-          return Effect.fail(new RunFailed({ message: "This orchestrator is running already.", error: null }))
+          return Effect.fail(new RunFailed({ message: "This orchestrator is running already." }))
         }
         idle.closeUnsafe()
         return Effect.ensuring(
@@ -314,7 +315,7 @@ export const layerWorker = (
       const work = Effect.onExit(runForever, logEnd)
       if (options.onEnd === "log") return Effect.forkScoped(work)
       return Effect.flatMap(work, ({ reason }) =>
-        Effect.fail(new RunFailed({ message: `The worker ended: ${describeReason(reason)}`, error: null }))
+        Effect.fail(new RunFailed({ message: `The worker ended: ${describeReason(reason)}` }))
       )
     })
   )

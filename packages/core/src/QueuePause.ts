@@ -9,6 +9,7 @@
  */
 import type * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 
 /** @since 0.2.0 */
 export const PauseCause = Schema.Literals(["requested", "usage-limit"])
@@ -25,10 +26,10 @@ export type PauseCause = typeof PauseCause.Type
 export const QueuePause = Schema.Struct({
   queue: Schema.String,
   cause: PauseCause,
-  /** Null: until the queue is resumed. */
-  until: Schema.NullOr(Schema.DateTimeUtcFromString),
-  /** Until then, a probe that was started holds back the other tasks; null when none was started. */
-  probeUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** Absent: until the queue is resumed. */
+  until: optionalNullOr(Schema.DateTimeUtcFromString),
+  /** Until then, a probe that was started holds back the other tasks. Absent when none was started. */
+  probeUntil: optionalNullOr(Schema.DateTimeUtcFromString),
   /** For a person. */
   reason: Schema.String,
   /** Identifies the pause. A queue that is paused again has a greater one. */
@@ -38,7 +39,7 @@ export const QueuePause = Schema.Struct({
 /** @since 0.2.0 */
 export interface QueuePause extends Schema.Schema.Type<typeof QueuePause> {}
 
-/** What decides about claims, in epoch milliseconds. */
+/** What decides about claims, in epoch milliseconds, as a driver keeps it. */
 export interface PauseTimes {
   readonly cause: PauseCause
   readonly until: number | null
@@ -99,4 +100,4 @@ export const timesOf = ({ cause, probeUntil, until }: QueuePause): PauseTimes =>
   probeUntil: millis(probeUntil)
 })
 
-const millis = (time: DateTime.Utc | null) => time?.epochMilliseconds ?? null
+const millis = (time: DateTime.Utc | undefined) => time?.epochMilliseconds ?? null

@@ -6,6 +6,7 @@
  * @since 0.2.0
  */
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 
 /**
  * A setting.
@@ -15,10 +16,10 @@ import * as Schema from "effect/Schema"
  */
 export const RunningConcurrency = Schema.Struct({
   queue: Schema.String,
-  /** The `owner` of the only worker that it is for. Null: all workers of the queue. */
-  worker: Schema.NullOr(Schema.String),
-  /** Null: as many as the worker was started with. */
-  concurrency: Schema.NullOr(Schema.Int.check(Schema.isGreaterThan(0))),
+  /** The `owner` of the only worker that it is for. Absent: all workers of the queue. */
+  worker: optionalNullOr(Schema.String),
+  /** Absent: as many as the worker was started with. */
+  concurrency: optionalNullOr(Schema.Int.check(Schema.isGreaterThan(0))),
   /** The control revision before it was made. */
   revision: Schema.Int,
   at: Schema.DateTimeUtcFromString
@@ -38,8 +39,8 @@ export const after = (
   setting: RunningConcurrency
 ): ReadonlyArray<RunningConcurrency> => {
   const { concurrency, queue, worker } = setting
-  const others = settings.filter((other) => other.queue !== queue || (worker !== null && other.worker !== worker))
-  return worker === null && concurrency === null ? others : [...others, setting]
+  const others = settings.filter((other) => other.queue !== queue || (worker !== undefined && other.worker !== worker))
+  return worker === undefined && concurrency === undefined ? others : [...others, setting]
 }
 
 /** The worker that asks for its concurrency. */
@@ -62,10 +63,11 @@ export const of = (
   settings: ReadonlyArray<RunningConcurrency>,
   { names, queues, startedAt }: RunningWorker
 ): number | undefined => {
-  const latest = (isMeant: (worker: string | null) => boolean) =>
+  const latest = (isMeant: (worker: string | undefined) => boolean) =>
     settings.findLast(
       ({ queue, revision, worker }) => isMeant(worker) && queues.includes(queue) && revision >= startedAt
     )
-  const found = latest((worker) => worker !== null && names.includes(worker)) ?? latest((worker) => worker === null)
-  return found?.concurrency ?? undefined
+  const found =
+    latest((worker) => worker !== undefined && names.includes(worker)) ?? latest((worker) => worker === undefined)
+  return found?.concurrency
 }

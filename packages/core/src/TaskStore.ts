@@ -279,8 +279,8 @@ export interface Finding {
 export interface AuditReply {
   /** Whether the finding is kept: by this call, or by an earlier one of the same person. */
   readonly kept: boolean
-  /** The finding that the attempt has; null when the attempt does not exist or has no verdict to audit. */
-  readonly audit: AuditFinding | null
+  /** The finding that the attempt has. Absent when the attempt does not exist or has no verdict to audit. */
+  readonly audit?: AuditFinding | undefined
 }
 
 interface DecisionFields {
@@ -318,10 +318,10 @@ export interface ReviewReply {
 /** A decision that changed nothing. */
 export interface RefusedDecision {
   readonly taskId: TaskId
-  /** The status of the task now; null when it does not exist. */
-  readonly status: TaskStatus | null
-  /** What a person has decided about the attempt before; null when none has. */
-  readonly decision: Decision | null
+  /** The status of the task now. Absent when it does not exist. */
+  readonly status?: TaskStatus | undefined
+  /** What a person has decided about the attempt before, if any has. */
+  readonly decision?: Decision | undefined
 }
 
 /**
@@ -376,8 +376,8 @@ export interface Concurrency {
 
 export interface PauseOptions {
   readonly cause: PauseCause
-  /** Null: until the queue is resumed. */
-  readonly until: DateTime.Utc | null
+  /** Default: until the queue is resumed. */
+  readonly until?: DateTime.Utc | undefined
   readonly reason: string
 }
 
@@ -532,9 +532,9 @@ export interface FencedReply {
   readonly lost: ReadonlyArray<LostLease>
 }
 
-/** A lease that is no longer current, and the status of its task now; null when the task does not exist. */
+/** A lease that is no longer current, and the status of its task now, if the task exists. */
 export interface LostLease extends Lease {
-  readonly status: TaskStatus | null
+  readonly status?: TaskStatus | undefined
 }
 
 export interface SweepOptions extends QueueOptions {
@@ -572,8 +572,8 @@ export interface ListQuery {
 
 export interface TaskPage {
   readonly tasks: ReadonlyArray<Task>
-  /** The cursor of the next page; null on the last page. */
-  readonly next: string | null
+  /** The cursor of the next page. Absent on the last page. */
+  readonly next?: string | undefined
 }
 
 export interface DumpQuery {
@@ -585,8 +585,8 @@ export interface DumpQuery {
 
 export interface RecordPage {
   readonly records: ReadonlyArray<TaskRecord>
-  /** The cursor of the next page; null on the last page. */
-  readonly next: string | null
+  /** The cursor of the next page. Absent on the last page. */
+  readonly next?: string | undefined
 }
 
 /**
@@ -647,8 +647,8 @@ export interface Revision {
   readonly taskId: TaskId
   /** What takes the place of the task's description, payload, overrides and metadata; undefined keeps them. */
   readonly work?: Pick<NewTask, "description" | "payload" | "overrides" | "metadata"> | undefined
-  /** Why the task has to be done again, for its next attempt, which also gets the last output. Null removes the feedback. */
-  readonly feedback: string | null
+  /** Why the task has to be done again, for its next attempt, which also gets the last output. Without it, the feedback is removed. */
+  readonly feedback?: string | undefined
   /** The token of the task's last attempt: a task that was claimed since then does not change. Undefined for any. */
   readonly token?: LeaseToken | undefined
 }

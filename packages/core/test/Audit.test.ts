@@ -171,9 +171,9 @@ describe("the report of an audit", () => {
         rejects: [falseRejects.sampled, falseRejects.audited, falseRejects.wrong]
       })),
       [
-        { models: ["judge"], criteria: null, accepts: [3, 2, 1], rejects: [1, 1, 1] },
+        { models: ["judge"], criteria: undefined, accepts: [3, 2, 1], rejects: [1, 1, 1] },
         { models: ["judge"], criteria: "Prices are in EUR.", accepts: [1, 1, 1], rejects: [0, 0, 0] },
-        { models: ["another"], criteria: null, accepts: [1, 1, 0], rejects: [0, 0, 0] }
+        { models: ["another"], criteria: undefined, accepts: [1, 1, 0], rejects: [0, 0, 0] }
       ]
     )
     assert.deepStrictEqual([all.sampled, all.audited, all.wrong], [6, 5, 3])

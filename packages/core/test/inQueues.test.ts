@@ -131,7 +131,7 @@ describe("the part of a store in one queue", () => {
   it.effect("shows the pauses of its queue alone", () =>
     Effect.gen(function* () {
       const { a, b, store } = yield* twoLists
-      yield* store.pauses?.pause("a", { cause: "requested", until: null, reason: "" }) ?? Effect.never
+      yield* store.pauses?.pause("a", { cause: "requested", reason: "" }) ?? Effect.never
       const pausedIn = (list: TaskStore.TaskStore["Service"]) =>
         Effect.map(list.pauses?.list ?? Effect.never, (pauses) => pauses.map(({ queue }) => queue))
       assert.deepStrictEqual([yield* pausedIn(a), yield* pausedIn(b)], [["a"], []])
@@ -173,14 +173,14 @@ describe("the part of a store in one queue", () => {
         assert.deepStrictEqual(yield* part.cancel({ status: "pending", queue: "a" }), [])
         assert.deepStrictEqual(yield* part.requeue({ status: "failed", queue: "a" }), [])
         assert.strictEqual(yield* part.prune({ statuses: ["failed"], queue: "a" }), 0)
-        assert.deepStrictEqual(yield* part.list({ queue: "a" }), { tasks: [], next: null })
+        assert.deepStrictEqual(yield* part.list({ queue: "a" }), { tasks: [] })
         const options = { queues: ["a"], limit: 9, owner: "w", lease: Duration.minutes(1) }
         assert.deepStrictEqual(yield* part.claim(options), [])
         for (const refused of [
           part.budgets?.set("a", { limit: { nanoUsd: 1 } }),
-          part.pauses?.pause("a", { cause: "requested", until: null, reason: "" }),
+          part.pauses?.pause("a", { cause: "requested", reason: "" }),
           part.pauses?.resume("a"),
-          part.concurrency?.set({ queue: "a", worker: null, concurrency: 9 })
+          part.concurrency?.set({ queue: "a", concurrency: 9 })
         ]) {
           const error = yield* Effect.flip<unknown, TaskStoreError, never>(refused ?? Effect.never)
           assert.include(error.message, 'The queue "a" is not')

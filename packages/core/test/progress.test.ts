@@ -37,7 +37,7 @@ describe("the progress of an attempt", () => {
           .of("TaskProgress")
           .map(({ attempt, fraction, taskId, text }) => [String(taskId), attempt, text, fraction]),
         [
-          ["a", 1, "reading", null],
+          ["a", 1, "reading", undefined],
           ["a", 1, "writing", 1]
         ]
       )
@@ -66,7 +66,7 @@ describe("the progress of an attempt", () => {
           )
         )
       }).pipe(Effect.provide(Redactor.layer({})))
-      const saved: Array<string | null | undefined> = []
+      const saved: Array<string | undefined> = []
       yield* store.add(tasks("a"))
       const run = yield* Effect.forkChild(orchestrator.run)
       for (const _ of outputs) {
@@ -111,7 +111,7 @@ describe("the progress of an attempt", () => {
       const run = yield* Effect.forkChild(orchestrator.run)
       yield* journal.next("TaskProgress")
       yield* yields()
-      assert.deepStrictEqual(yield* reported, ["reading", null])
+      assert.deepStrictEqual(yield* reported, ["reading", undefined])
       yield* TestClock.adjust("1 minute")
       yield* yields()
       assert.deepStrictEqual(yield* reported, ["reading", 0.5])

@@ -25,7 +25,7 @@ const open = Effect.fnUntraced(function* (config: { readonly concurrency: number
       yield* yields()
     })
   yield* parts.store.add(numbered(40))
-  const set = (concurrency: number | null, worker: string | null = null) =>
+  const set = (concurrency: number | undefined, worker?: string) =>
     Effect.andThen(
       parts.store.concurrency?.set({ queue: "default", worker, concurrency }) ?? Effect.die("the store keeps none"),
       yields()
@@ -48,7 +48,7 @@ describe("the concurrency of a run", () => {
       assert.strictEqual(counts.running, 3)
       yield* end(3)
       assert.strictEqual(counts.running, 2)
-      yield* set(null)
+      yield* set(undefined)
       assert.strictEqual(counts.running, 4)
       assert.deepStrictEqual(
         journal.of("ConcurrencyChanged").map(({ concurrency }) => concurrency),
@@ -112,7 +112,7 @@ describe("the concurrency of a run", () => {
 
 describe("RunningConcurrency", () => {
   it("one worker's setting counts before that of all, until all are set again", () => {
-    const setting = (worker: string | null, concurrency: number | null, revision: number) => ({
+    const setting = (worker: string | undefined, concurrency: number | undefined, revision: number) => ({
       queue: "q",
       worker,
       concurrency,
@@ -121,11 +121,11 @@ describe("RunningConcurrency", () => {
     })
     const worker = { queues: ["q"], names: ["w"], startedAt: 1 }
     const one = RunningConcurrency.after([], setting("w", 3, 1))
-    const both = RunningConcurrency.after(one, setting(null, 5, 2))
-    const again = RunningConcurrency.after(both, setting("w", null, 3))
+    const both = RunningConcurrency.after(one, setting(undefined, 5, 2))
+    const again = RunningConcurrency.after(both, setting("w", undefined, 3))
     assert.strictEqual(RunningConcurrency.of(one, worker), 3)
     assert.strictEqual(RunningConcurrency.of(both, worker), 5)
-    assert.strictEqual(RunningConcurrency.of(again, worker), undefined, "null means its own")
+    assert.strictEqual(RunningConcurrency.of(again, worker), undefined, "without a number, it is its own")
     assert.strictEqual(RunningConcurrency.of(both, { ...worker, startedAt: 3 }), undefined)
     assert.strictEqual(RunningConcurrency.of(both, { ...worker, queues: ["other"] }), undefined)
   })

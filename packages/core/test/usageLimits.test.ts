@@ -257,9 +257,7 @@ describe("a queue that another process pauses", () => {
       yield* shared.add(numbered(4))
       const run = yield* Effect.forkChild(orchestrator.run)
       yield* journal.next("TaskStarted")
-      yield* (
-        shared.pauses?.pause("default", { cause: "requested", until: null, reason: "Stop for lunch." }) ?? Effect.void
-      )
+      yield* shared.pauses?.pause("default", { cause: "requested", reason: "Stop for lunch." }) ?? Effect.void
       yield* journal.next("QueuePaused")
       yield* yields()
       const { in_progress, pending } = yield* shared.counts

@@ -3,6 +3,7 @@ import { Report } from "@baton/core/Audit"
 import { AttemptOutcome } from "@baton/core/Attempt"
 import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { QueuePause } from "@baton/core/QueuePause"
 import { Task, TaskStatus } from "@baton/core/Task"
 import { Counts, Worker as StoredWorker } from "@baton/core/TaskStore"
@@ -24,7 +25,7 @@ export interface Budget extends Schema.Schema.Type<typeof Budget> {}
 
 const { cause, reason, until } = QueuePause.fields
 
-/** Why a queue is paused, and until when; null for until it is resumed. */
+/** Why a queue is paused, and until when, if not until it is resumed. */
 export const Pause = Schema.Struct({ cause, until, reason })
 export interface Pause extends Schema.Schema.Type<typeof Pause> {}
 
@@ -40,7 +41,7 @@ export const Queue = Schema.Struct({
   /** `first` are those with the most running tasks. */
   workers: Schema.Struct({ total: Schema.Int, first: Schema.Array(Worker) }),
   budget: Schema.NullOr(Budget),
-  pause: Schema.NullOr(Pause)
+  pause: optionalNullOr(Pause)
 })
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 
@@ -48,9 +49,9 @@ export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 export const Settings = Schema.Struct({
   queue: Schema.String,
   budget: Schema.NullOr(Budget),
-  pause: Schema.NullOr(Pause),
-  /** Null: as many as each worker was started with. */
-  concurrency: Schema.NullOr(Schema.Int),
+  pause: optionalNullOr(Pause),
+  /** Absent: as many as each worker was started with. */
+  concurrency: optionalNullOr(Schema.Int),
   /** What the store can keep. */
   canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
 })
@@ -101,10 +102,10 @@ export interface TaskItem extends Schema.Schema.Type<typeof TaskItem> {}
 
 export const TaskPage = Schema.Struct({
   tasks: Schema.Array(TaskItem),
-  /** The cursor of the next page; null on the last page. */
-  next: Schema.NullOr(Schema.String),
-  /** Null when it is not known, as in a search. */
-  total: Schema.NullOr(Schema.Int)
+  /** The cursor of the next page. Absent on the last page. */
+  next: optionalNullOr(Schema.String),
+  /** Absent when it is not known, as in a search. */
+  total: optionalNullOr(Schema.Int)
 })
 export interface TaskPage extends Schema.Schema.Type<typeof TaskPage> {}
 
@@ -157,7 +158,7 @@ export const TaskDetail = Schema.Struct({
   }),
   attempts: Schema.Array(Attempt),
   /** What the attempt under way has reported last. */
-  progress: Schema.NullOr(AttemptProgress)
+  progress: optionalNullOr(AttemptProgress)
 })
 export interface TaskDetail extends Schema.Schema.Type<typeof TaskDetail> {}
 

@@ -163,8 +163,7 @@ describe("waiting", () => {
     cancelled: 0,
     waiting: 2,
     workers: { total: 0, first: [] },
-    budget: null,
-    pause: null
+    budget: null
   }
 
   it("says why pending tasks do not run", () => {

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { TaskStatus } from "@baton/core/Task"
 import { Refusal } from "@baton/core/TaskStoreError"
 import { AuditFinding, Decision } from "@baton/core/Verification"
@@ -92,8 +93,8 @@ export class NotInReview extends Schema.TaggedError<NotInReview>()(
   {
     ...fields,
     status: TaskStatus,
-    /** The decision and the person who made it; null without a decision. */
-    decision: Schema.NullOr(Decision)
+    /** The decision and the person who made it, if there is one. */
+    decision: optionalNullOr(Decision)
   },
   { httpApiStatus: 409 }
 ) {}
@@ -108,8 +109,8 @@ export class NotAudited extends Schema.TaggedError<NotAudited>()(
   "NotAudited",
   {
     ...fields,
-    /** The finding of another person; null when the attempt has none. */
-    audit: Schema.NullOr(AuditFinding)
+    /** The finding of another person, if the attempt has one. */
+    audit: optionalNullOr(AuditFinding)
   },
   { httpApiStatus: 409 }
 ) {}

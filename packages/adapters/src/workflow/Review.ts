@@ -154,7 +154,7 @@ export const layer: Layer.Layer<Review, never, TaskStore | WorkflowEngine> = Lay
         do {
           const page = yield* store.list({ metadata: { [gateKey]: "review" }, status, updatedSince, cursor })
           yield* Effect.forEach(page.tasks, resume, { discard: true, concurrency: 8 })
-          cursor = page.next ?? undefined
+          cursor = page.next
         } while (cursor !== undefined)
       }
     })

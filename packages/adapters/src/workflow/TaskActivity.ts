@@ -160,7 +160,7 @@ export const interrupt = Effect.fnUntraced(function* (
   do {
     const page = yield* store.list({ metadata: { workflow: workflow._tag, execution: executionId }, cursor })
     for (const { id } of page.tasks) ids.push(id)
-    cursor = page.next ?? undefined
+    cursor = page.next
   } while (cursor !== undefined)
   if (ids.length > 0) yield* withdraw(store, ids, workflow)
 })

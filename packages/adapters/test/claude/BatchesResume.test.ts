@@ -242,7 +242,7 @@ describe("it is unknown whether a batch was created", () => {
       yield* Fiber.join(stopping)
       assert.deepStrictEqual(
         (yield* journal.list).map(({ id, requests }) => ({ id, requests })),
-        [{ id: null, requests: 1 }]
+        [{ id: undefined, requests: 1 }]
       )
       const second = yield* start()
       const sending = yield* second.ask("one")

@@ -43,7 +43,7 @@ describe("a list of tasks", () => {
   it.live("is shown while its answer arrives", () =>
     Effect.gen(function* () {
       const server = yield* Server.make({ script: () => ({ _tag: "Stall", text: "The first half, and" }) })
-      const seen = yield* Deferred.make<string | null>()
+      const seen = yield* Deferred.make<string | undefined>()
       const run = runList({
         client: layer(server.url),
         descriptions: ["Count"],

@@ -273,7 +273,7 @@ describe("the file of a JSON store", () => {
       for (const maxAttempts of [5, undefined]) {
         const overrides = maxAttempts === undefined ? {} : { maxAttempts }
         const work = Task.makeNew({ id: "a", description: "Do a.", overrides })
-        yield* withStore(filename, (store) => store.revise([{ taskId: work.id, feedback: null, work }]))
+        yield* withStore(filename, (store) => store.revise([{ taskId: work.id, work }]))
         assert.strictEqual(yield* withStore(filename, limit), maxAttempts)
         assert.strictEqual(textOf(filename).includes(`"max_attempts": 5`), maxAttempts === 5)
         assert.notInclude(textOf(filename), "maxAttempts")

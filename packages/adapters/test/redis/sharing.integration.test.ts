@@ -361,7 +361,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       yield* claim(store, { queues: ["a"], limit: 20 })
       for (const limit of [1, 7, 100, 299, 300, 1000]) {
         const found: Array<string> = []
-        for (let cursor: string | null = "0"; cursor !== null;) {
+        for (let cursor: string | undefined = "0"; cursor !== undefined;) {
           const page: TaskStore.TaskPage = yield* store.list({ limit, cursor })
           found.push(...page.tasks.map((task) => task.id))
           cursor = page.next

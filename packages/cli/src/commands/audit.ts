@@ -1,5 +1,6 @@
 /** `baton audit` */
 import * as Audit from "@baton/core/Audit"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import type { Task } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import { AuditFinding } from "@baton/core/Verification"
@@ -36,7 +37,7 @@ const Result = Schema.Struct({
   /** Whether the finding is kept. */
   kept: Schema.Boolean,
   /** The finding that the attempt has. */
-  audit: Schema.NullOr(AuditFinding)
+  audit: optionalNullOr(AuditFinding)
 })
 
 /** The last verdict on a task without a finding, or the last one if each has a finding. */
@@ -62,10 +63,7 @@ const find = Effect.fnUntraced(function* (
     Effect.fnUntraced(function* (task) {
       const verdict = yield* verdictOf(task)
       const finding = { taskId: task.id, by, agrees, comment: input.comment }
-      const reply =
-        verdict === undefined
-          ? { kept: false, audit: null }
-          : yield* audit({ ...finding, token: verdict.attempt.token })
+      const reply = verdict === undefined ? { kept: false } : yield* audit({ ...finding, token: verdict.attempt.token })
       return { id: task.id, ...reply }
     })
   )

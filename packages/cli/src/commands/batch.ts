@@ -139,7 +139,7 @@ const cancelAt = Effect.fnUntraced(function* (
   batches: ReadonlyArray<BatchRun>,
   cancelOne: (api: account.Account, id: string) => Effect.Effect<void, { readonly message: string }>
 ) {
-  const unconfirmed = batches.find(({ id }) => id === null)
+  const unconfirmed = batches.find(({ id }) => id === undefined)
   if (unconfirmed !== undefined) {
     return yield* new CommandFailed({
       message: `It is not known whether the batch ${safeText(nameOf(unconfirmed))} was created. Run with --batch until it has an id, or add --forget.`
@@ -147,7 +147,7 @@ const cancelAt = Effect.fnUntraced(function* (
   }
   const from = yield* account.require
   for (const { id } of batches) {
-    if (id === null) continue
+    if (id === undefined) continue
     yield* Effect.mapError(cancelOne(from, id), ({ message }) => new CommandFailed({ message }))
   }
 })

@@ -52,10 +52,10 @@ const pauseQueue = Effect.fnUntraced(function* (
   input: { readonly json: boolean; readonly until: string | undefined }
 ) {
   const now = yield* Clock.currentTimeMillis
-  const until = input.until === undefined ? null : readTime(input.until, now)
-  if (until === undefined || (until !== null && until.epochMilliseconds <= now)) {
+  const until = input.until === undefined ? undefined : readTime(input.until, now)
+  if (input.until !== undefined && (until === undefined || until.epochMilliseconds <= now)) {
     return yield* new CommandFailed({
-      message: safe`--until ${input.until ?? ""} is not a time to come. Write 2h, 18:30, or a date with a time, such as 2026-12-01T09:00.`
+      message: safe`--until ${input.until} is not a time to come. Write 2h, 18:30, or a date with a time, such as 2026-12-01T09:00.`
     })
   }
   const { pause } = yield* queuePauses
@@ -67,7 +67,7 @@ const pauseQueue = Effect.fnUntraced(function* (
     result.running === 0
       ? ""
       : ` ${count(result.running, "running task")} will finish; no other task starts until then.`
-  const end = until === null ? `until \`${yield* commandName} resume --queue ${queue}\`` : endText(paused, now)
+  const end = until === undefined ? `until \`${yield* commandName} resume --queue ${queue}\`` : endText(paused, now)
   yield* writeLine(safe`Paused the queue ${queue} ${end}.${running}`)
 })
 

@@ -1,4 +1,5 @@
 /** `baton review` */
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { TaskId, TaskStatus } from "@baton/core/Task"
 import { type ReviewDecision, TaskStore } from "@baton/core/TaskStore"
 import { Decision } from "@baton/core/Verification"
@@ -30,7 +31,7 @@ const Result = Schema.Struct({
   decided: Schema.Array(TaskId),
   /** The decisions that changed nothing, with what somebody has decided before. */
   refused: Schema.Array(
-    Schema.Struct({ taskId: TaskId, status: Schema.NullOr(TaskStatus), decision: Schema.NullOr(Decision) })
+    Schema.Struct({ taskId: TaskId, status: optionalNullOr(TaskStatus), decision: optionalNullOr(Decision) })
   )
 })
 

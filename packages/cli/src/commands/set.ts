@@ -57,7 +57,7 @@ const setConcurrency = Effect.fnUntraced(function* (queue: string, concurrency: 
     })
   }
   if (name !== undefined) yield* requireWorker(queue, name)
-  yield* settings.set({ queue, worker: name ?? null, concurrency })
+  yield* settings.set({ queue, worker: name, concurrency: concurrency ?? undefined })
 })
 
 const concurrencyLine = (queue: string, concurrency: number | null, worker: string | undefined) => {

@@ -161,7 +161,7 @@ const find = Effect.fnUntraced(function* (id: string) {
     do {
       const page = yield* list({ queue, text: id, cursor })
       found.push(...page.tasks.filter((task) => localId(task).startsWith(id)))
-      cursor = page.next ?? undefined
+      cursor = page.next
     } while (cursor !== undefined)
   }
   const [task, ...others] = found

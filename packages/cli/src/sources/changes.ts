@@ -187,7 +187,7 @@ export const revise = Effect.fnUntraced(function* (
   onChanged: OnChanged
 ): Effect.fn.Return<void, TaskStoreError, TaskStore> {
   const store = yield* TaskStore
-  const revisions = changes.map(({ stored, task }): Revision => ({ taskId: stored.id, work: task, feedback: null }))
+  const revisions = changes.map(({ stored, task }): Revision => ({ taskId: stored.id, work: task }))
   yield* store.revise(revisions, { from: revisedFrom[onChanged] })
 })
 

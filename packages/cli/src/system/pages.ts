@@ -26,7 +26,7 @@ const inPages = <A>(
   read: (page: {
     readonly limit: number
     readonly cursor: string | undefined
-  }) => Effect.Effect<{ readonly values: ReadonlyArray<A>; readonly next: string | null }, TaskStoreError>
+  }) => Effect.Effect<{ readonly values: ReadonlyArray<A>; readonly next?: string | undefined }, TaskStoreError>
 ): Stream.Stream<A, TaskStoreError> => {
   const { limit = Infinity, maxPageSize } = options
   const sizeAfter = (values: ReadonlyArray<A>): number => {
@@ -39,7 +39,7 @@ const inPages = <A>(
       const more = left - values.length
       // A page without tasks of the queue says nothing about their size.
       const following = values.length === 0 ? size : sizeAfter(values)
-      const position = next === null || more <= 0 ? undefined : { cursor: next, left: more, size: following }
+      const position = next === undefined || more <= 0 ? undefined : { cursor: next, left: more, size: following }
       return [values, Option.fromUndefinedOr(position)] as const
     })
   )

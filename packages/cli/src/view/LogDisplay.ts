@@ -78,7 +78,7 @@ const ofEvent = (event: Event): Effect.Effect<void> => {
       return warn("A queue is paused", {
         queue: event.queue,
         cause: event.cause,
-        until: event.until === null ? null : DateTime.formatIso(event.until),
+        until: event.until === undefined ? null : DateTime.formatIso(event.until),
         reason: event.reason
       })
     case "QueueResumed":

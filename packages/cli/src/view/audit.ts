@@ -58,6 +58,6 @@ export const reportLines = ({ all, judges, share }: AuditReport, canvas: Canvas)
 
 /** Why a finding was not kept, as a sentence. */
 export const refusal = (id: string, { audit }: AuditReply): SafeText =>
-  audit === null
+  audit === undefined
     ? safe`${id} has no verdict to audit.`
     : safe`${firstLine(audit.by)} has already audited ${id}, and ${audit.agrees ? "agrees" : "disagrees"}${audit.comment === "" ? "." : `: ${firstLine(audit.comment)}`}`

@@ -47,7 +47,7 @@ const finding = (
   return [
     `  ${paintOf(style, status)(marks[status])} ${style.dim(pad(check, width))}  ${first}`,
     ...others.map((line) => indent + line),
-    ...(fix === null ? [] : wrap(`→ ${safeText(fix)}`, cells).map((line) => indent + line))
+    ...(fix === undefined ? [] : wrap(`→ ${safeText(fix)}`, cells).map((line) => indent + line))
   ]
 }
 

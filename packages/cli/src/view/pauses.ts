@@ -1,4 +1,5 @@
 /** The pauses of queues, for people and programs. */
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { PauseCause, type QueuePause } from "@baton/core/QueuePause"
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
@@ -12,7 +13,7 @@ export const PausedQueue = Schema.Struct({
   /** `requested` with `baton pause`, or a `usage-limit`. */
   cause: PauseCause,
   /** Null: until the queue is resumed. */
-  until: Schema.NullOr(Schema.DateTimeUtcFromString),
+  until: optionalNullOr(Schema.DateTimeUtcFromString),
   reason: Schema.String
 })
 
@@ -27,7 +28,7 @@ export const pausedQueue = ({ cause, queue, reason, until }: QueuePause): Paused
 
 /** When it resumes, with the time left: `until 2026-11-30 15:00:00Z (12m 03s left)`. */
 export const endText = ({ until }: Pick<PausedQueue, "until">, now: number): string => {
-  if (until === null) return "until it is resumed"
+  if (until === undefined) return "until it is resumed"
   const left = until.epochMilliseconds - now
   return left > 0 ? `until ${moment(until)} (${clock(left)} left)` : `since ${moment(until)}, one task goes first`
 }

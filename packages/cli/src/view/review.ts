@@ -210,8 +210,8 @@ const words = { approved: "approved", rejected: "rejected", edited: "edited", ex
 
 /** Why a decision changed nothing, as a sentence. */
 export const refusal = ({ decision, status, taskId }: RefusedDecision): SafeText => {
-  if (status === null) return safe`The task ${taskId} does not exist.`
-  if (decision === null) return safe`${taskId} is not in review: it is ${statusWord({ status })}.`
+  if (status === undefined) return safe`The task ${taskId} does not exist.`
+  if (decision === undefined) return safe`${taskId} is not in review: it is ${statusWord({ status })}.`
   const comment = decision.comment === "" ? "" : `: ${firstLine(decision.comment)}`
   return safe`${firstLine(decision.by)} has already ${words[decision.kind]} ${taskId}${comment}${status === "in_review" ? "; another output of it is in review." : "."}`
 }

@@ -1,5 +1,6 @@
 /** The state of a store at one moment. */
 import type { BatchJournal } from "@baton/core/BatchJournal"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { TaskId, type TaskStatus } from "@baton/core/Task"
 import { Counts, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
@@ -34,8 +35,8 @@ export const Snapshot = Schema.Struct({
   claimed: Schema.Int,
   /** The queues that are paused, by name. */
   pauses: Schema.Array(PausedQueue),
-  /** The running task that started first; null if no task is running. */
-  oldestRunning: Schema.NullOr(
+  /** The running task that started first, if a task is running. */
+  oldestRunning: optionalNullOr(
     Schema.Struct({ id: TaskId, startedAt: Schema.DateTimeUtcFromString, seconds: Schema.Finite })
   ),
   deadLetters: Schema.Struct({
@@ -67,14 +68,14 @@ export const Snapshot = Schema.Struct({
   concurrency: Schema.Array(
     Schema.Struct({
       queue: Schema.String,
-      /** Null: all that were running. */
-      worker: Schema.NullOr(Schema.String),
-      /** Null: what the worker was started with. */
-      concurrency: Schema.NullOr(Schema.Int),
+      /** Absent: all that were running. */
+      worker: optionalNullOr(Schema.String),
+      /** Absent: what the worker was started with. */
+      concurrency: optionalNullOr(Schema.Int),
       at: Schema.DateTimeUtcFromString
     })
   ),
-  /** Pending batches, the oldest first. `id` is null if it is unknown whether the batch was created. */
+  /** Pending batches, the oldest first. `id` is absent if it is unknown whether the batch was created. */
   batches: Schema.Array(PendingBatch)
 })
 
@@ -100,7 +101,7 @@ export const read = Effect.fnUntraced(function* (options: {
     queues,
     paused,
     pauses: store.pauses === undefined ? [] : (yield* store.pauses.list).map(pausedQueue),
-    ...(counts.in_progress === 0 ? { claimed: 0, oldestRunning: null } : yield* underWay),
+    ...(counts.in_progress === 0 ? { claimed: 0 } : yield* underWay),
     deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
     dependents: yield* dependents(counts),
     budgets: store.budgets === undefined ? [] : (yield* store.budgets.list).map(queueBudget),
@@ -137,7 +138,7 @@ const underWay = Effect.gen(function* () {
   const claimed = tasks.filter(isClaimed).length
   const started = tasks.flatMap(({ id, startedAt }) => (startedAt === undefined ? [] : { id, startedAt }))
   const [oldest] = started.sort((a, b) => a.startedAt.epochMilliseconds - b.startedAt.epochMilliseconds)
-  if (oldest === undefined) return { claimed, oldestRunning: null }
+  if (oldest === undefined) return { claimed, oldestRunning: undefined }
   const now = yield* Clock.currentTimeMillis
   const seconds = Math.max(0, now - oldest.startedAt.epochMilliseconds) / 1000
   return { claimed, oldestRunning: { ...oldest, seconds } }
@@ -303,7 +304,7 @@ const failedNote = ({ counts, dependents }: Snapshot): string => {
 const inProgressNote = ({ claimed, oldestRunning }: Snapshot): string =>
   [
     ...(claimed === 0 ? [] : [`${number(claimed)} of them claimed and not started`]),
-    ...(oldestRunning === null
+    ...(oldestRunning === undefined
       ? []
       : [`oldest: ${firstLine(oldestRunning.id)}, ${elapsed(Duration.seconds(oldestRunning.seconds))}`])
   ].join("; ")
@@ -331,8 +332,8 @@ const concurrencyLines = (
 ): ReadonlyArray<string> => {
   if (concurrency.length === 0) return []
   const lines = concurrency.map(({ at, concurrency, queue, worker }) => {
-    const who = worker === null ? "each worker" : `the worker ${firstLine(worker)}`
-    const tasks = concurrency === null ? "as many tasks as at its start" : `up to ${count(concurrency, "task")}`
+    const who = worker === undefined ? "each worker" : `the worker ${firstLine(worker)}`
+    const tasks = concurrency === undefined ? "as many tasks as at its start" : `up to ${count(concurrency, "task")}`
     const since = elapsed(Duration.millis(Math.max(0, now - at.epochMilliseconds)))
     return `${firstLine(queue)}: ${who} runs ${tasks} at a time, set ${since} ago`
   })
@@ -398,7 +399,7 @@ export const batchLines = (
     "",
     style.bold(`Pending batches: ${count(total, "request")} in ${count(batches.length, "batch", "batches")}`),
     ...batches.slice(0, maxBatches).map(({ id, requests, seconds }) => {
-      const name = id === null ? "creation not confirmed" : firstLine(id)
+      const name = id === undefined ? "creation not confirmed" : firstLine(id)
       return fit(`  ${count(requests, "request")} for ${elapsed(Duration.seconds(seconds))}  ${name}`, columns)
     }),
     ...(rest > 0 ? [`  and ${count(rest, "more", "more")}`] : []),

@@ -87,8 +87,8 @@ const entriesOf = ({ dependencies, progress, task }: TaskDetails, { style }: Can
 /** What a task reports about itself, in one line. Its output is shown below. */
 const progressText = ({ fraction, output, text }: AttemptProgress): string =>
   [
-    fraction === null ? "" : `${Math.floor(fraction * 100)}%`,
-    firstLine(text ?? (fraction === null && output !== null ? "see its output" : ""))
+    fraction === undefined ? "" : `${Math.floor(fraction * 100)}%`,
+    firstLine(text ?? (fraction === undefined && output !== undefined ? "see its output" : ""))
   ]
     .filter((part) => part !== "")
     .join("  ")

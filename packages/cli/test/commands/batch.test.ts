@@ -4,7 +4,7 @@ import { Duration, Effect } from "effect"
 import { add, baton, test, text } from "./harness.ts"
 
 /** A batch with this many requests, as a run leaves it behind. */
-const leave = Effect.fnUntraced(function* (queue: string, run: string, id: string | null, requests: number) {
+const leave = Effect.fnUntraced(function* (queue: string, run: string, id: string | undefined, requests: number) {
   const store = yield* TaskStore.TaskStore
   const batches = yield* Effect.orDie(Effect.fromNullishOr(store.batches))
   yield* add(...Array.from({ length: requests }, (_, n) => ({ id: `${run}-${n}`, description: "x", queue })))
@@ -13,7 +13,7 @@ const leave = Effect.fnUntraced(function* (queue: string, run: string, id: strin
     { run, queue },
     claims.map(({ task, token }) => ({ key: `key-${task.id}`, taskId: task.id, token, held: Budget.zero }))
   )
-  if (id !== null) yield* batches.created(run, id)
+  if (id !== undefined) yield* batches.created(run, id)
 })
 
 describe("baton batch", () => {
@@ -24,7 +24,7 @@ describe("baton batch", () => {
       const empty = yield* baton(["batch", "list"])
       assert.deepStrictEqual(empty, { stdout: "", stderr: text("No batch is in progress."), exitCode: 0 })
       yield* leave("prompts", "run-1", "msgbatch_1", 3)
-      yield* leave("pages", "run-2", null, 1)
+      yield* leave("pages", "run-2", undefined, 1)
       const { stdout } = yield* baton(["batch", "list"])
       assert.match(stdout, /^BATCH +QUEUE +REQUESTS +AGE$/m)
       assert.match(stdout, /^msgbatch_1 +prompts +3 /m)
@@ -51,7 +51,7 @@ describe("baton batch", () => {
   test(
     "needs to know which batches to cancel, and that they exist",
     Effect.gen(function* () {
-      yield* leave("prompts", "run-1", null, 1)
+      yield* leave("prompts", "run-1", undefined, 1)
       assert.include((yield* baton(["batch", "cancel"])).stderr, "Name batches to cancel, or add --all, but not both.")
       const unconfirmed = yield* baton(["batch", "cancel", "--all"])
       assert.strictEqual(unconfirmed.exitCode, 1)

@@ -9,7 +9,7 @@ const Findings = Schema.fromJsonString(
       check: Schema.String,
       status: Schema.Literals(["ok", "warn", "fail"]),
       message: Schema.String,
-      fix: Schema.NullOr(Schema.String)
+      fix: Schema.optionalKey(Schema.String)
     })
   )
 )

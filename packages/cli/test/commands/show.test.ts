@@ -105,7 +105,7 @@ describe("baton show", () => {
       const { id } = task
       const at = yield* DateTime.now
       const save = (reported: AttemptProgress) => progress?.save([{ taskId: id, token, ...reported }]) ?? Effect.void
-      yield* save({ text: null, fraction: null, output: "\u001b[2Jone\r\ntwo \r", at })
+      yield* save({ output: "\u001b[2Jone\r\ntwo \r", at })
       const { stdout } = yield* baton(["show", id])
       assert.include(stdout, "  Progress  see its output  just now\n")
       assert.isTrue(stdout.endsWith("\n\nOutput so far\n  one\n  two\n"), stdout)

@@ -41,9 +41,6 @@ export const progress = (
 ): AnyEvent => ({
   _tag: "TaskProgress",
   ...attempt(seconds, id, 1),
-  text: null,
-  fraction: null,
-  output: null,
   ...reported
 })
 

@@ -37,7 +37,7 @@ describe("the line about a pause", () => {
     assert.deepStrictEqual(pauseLines([limit], now + 1), [
       "prompts waits for a usage limit since 2026-11-30 12:00:00Z, one task goes first: The five-hour limit is reached."
     ])
-    assert.deepStrictEqual(pauseLines([{ ...limit, cause: "requested", until: null }], now), [
+    assert.deepStrictEqual(pauseLines([{ ...limit, cause: "requested", until: undefined }], now), [
       "prompts is paused until it is resumed"
     ])
   })

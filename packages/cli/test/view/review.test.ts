@@ -108,8 +108,8 @@ describe("the screen of baton review", () => {
   it.effect("says who was faster", () =>
     Effect.sync(() => {
       const taskId = Task.TaskId.make("a")
-      assert.strictEqual(refusal({ taskId, status: null, decision: null }), "The task a does not exist.")
-      assert.strictEqual(refusal({ taskId, status: "pending", decision: null }), "a is not in review: it is pending.")
+      assert.strictEqual(refusal({ taskId }), "The task a does not exist.")
+      assert.strictEqual(refusal({ taskId, status: "pending" }), "a is not in review: it is pending.")
     })
   )
 })

@@ -4,7 +4,7 @@ import { batchLines } from "../../src/view/status.ts"
 import { none } from "../../src/view/style.ts"
 import { siblingFile } from "../../src/settings/siblingFile.ts"
 
-const batch = (id: string | null, requests: number, seconds: number) => ({
+const batch = (id: string | undefined, requests: number, seconds: number) => ({
   id,
   queue: "default",
   requests,
@@ -20,7 +20,7 @@ describe("the pending batches", () => {
 
   it.effect("are reported with size, age and id, or the reason why there is no id", () =>
     Effect.sync(() =>
-      assert.deepStrictEqual(lines(batch("msgbatch_1", 400, 7260), batch(null, 1, 5)), [
+      assert.deepStrictEqual(lines(batch("msgbatch_1", 400, 7260), batch(undefined, 1, 5)), [
         "",
         "Pending batches: 401 requests in 2 batches",
         "  400 requests for 2h 01m  msgbatch_1",

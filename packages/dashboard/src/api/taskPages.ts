@@ -31,7 +31,7 @@ export const pagesOfRows = (pages: ReadonlyArray<TaskPage>, first: number, last:
   for (const [index, page] of pages.entries()) {
     const end = start + page.tasks.length
     const isVisible = start <= last && end > first
-    if (isVisible || (index === pages.length - 1 && page.next === null)) wanted.push(index)
+    if (isVisible || (index === pages.length - 1 && page.next === undefined)) wanted.push(index)
     start = end
   }
   return wanted
@@ -47,7 +47,7 @@ export const useTaskPages = (filter: Client.TaskFilter) => {
     queryKey,
     queryFn: ({ pageParam, signal }) => Client.tasks(filter, pageParam, signal),
     initialPageParam: undefined as Cursor,
-    getNextPageParam: (page: TaskPage): Cursor => page.next ?? undefined,
+    getNextPageParam: (page: TaskPage): Cursor => page.next,
     staleTime: Infinity,
     gcTime: 60_000
   })

@@ -74,10 +74,10 @@ const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attemp
 
 /** A text, a fraction, or both. */
 const Progress = ({ progress: { fraction, text } }: { readonly progress: NonNullable<TaskDetail["progress"]> }) =>
-  (fraction !== null || text !== null) && (
-    <Said label={fraction === null ? "Progress" : `Progress: ${Math.floor(fraction * 100)}%`}>
-      {fraction !== null && <progress value={fraction} aria-label="Progress of the attempt" />}
-      {text !== null && (
+  (fraction !== undefined || text !== undefined) && (
+    <Said label={fraction === undefined ? "Progress" : `Progress: ${Math.floor(fraction * 100)}%`}>
+      {fraction !== undefined && <progress value={fraction} aria-label="Progress of the attempt" />}
+      {text !== undefined && (
         <div>
           <Plain text={text} />
         </div>
@@ -115,7 +115,7 @@ export const Timeline = ({ attempts, onSelect, progress, selected }: Props) => (
             <Plain text={attempt.owner} />
           </span>
         </p>
-        {attempt.outcome === "running" && progress !== null && <Progress progress={progress} />}
+        {attempt.outcome === "running" && progress !== undefined && <Progress progress={progress} />}
         <Reason attempt={attempt} />
       </li>
     ))}

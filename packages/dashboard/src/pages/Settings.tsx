@@ -129,7 +129,7 @@ const QueuePause = ({ settings: { canSet, pause, queue } }: Props) => {
   const mayChange = useMay("operate")
   const set = useSet()
   const now = useNow()
-  const isPaused = pause !== null
+  const isPaused = pause !== undefined
   return (
     <section className="card settings-pause" aria-labelledby="settings-pause">
       <div>

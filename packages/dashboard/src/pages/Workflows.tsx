@@ -45,7 +45,7 @@ export const WorkflowsPage = () => {
       <title>Workflows · Baton</title>
       <div className="page-head">
         <h1>Workflows</h1>
-        {data !== undefined && data.total !== null && (
+        {data !== undefined && data.total !== undefined && (
           <p className="muted" role="status">
             {count(data.total, "execution")}
           </p>
@@ -95,7 +95,7 @@ export const WorkflowsPage = () => {
               <Execution key={task.id} task={task} />
             ))}
           </ul>
-          {data.next !== null && (
+          {data.next !== undefined && (
             <p className="note">There are more executions. Choose a status, or use baton workflow list.</p>
           )}
         </>

@@ -12,9 +12,9 @@ export const ended = (queue: Queue): number => queue.completed + queue.failed + 
 
 /** Why a queue is paused, and the time that is left. */
 export const pauseText = ({ cause, reason, until }: Pause, now: number): string => {
-  const left = until === null ? 0 : until.epochMilliseconds - now
+  const left = until === undefined ? 0 : until.epochMilliseconds - now
   const end =
-    until === null
+    until === undefined
       ? "until you resume the queue"
       : left > 0
         ? `for ${elapsed(left)} more`
@@ -25,7 +25,7 @@ export const pauseText = ({ cause, reason, until }: Pause, now: number): string 
 export const reasons = (queue: Queue, isPaused: boolean, now = Date.now()): ReadonlyArray<string> => {
   if (queue.pending === 0) return []
   if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
-  if (queue.pause !== null) return [pauseText(queue.pause, now)]
+  if (queue.pause !== undefined) return [pauseText(queue.pause, now)]
   if (queue.budget !== null && isSpent(queue.budget))
     return [`${count(queue.pending, "task")} pending. The budget is spent: raise it in the settings.`]
   const ready = queue.pending - queue.waiting

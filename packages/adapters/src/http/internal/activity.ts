@@ -27,7 +27,7 @@ export const activity = Effect.fnUntraced(function* (
   const { next } = yield* read(store, { queue, limit: limits.activity }, ({ status, updatedAt }) => {
     if (status === "completed" || status === "failed") ends.push({ status, at: updatedAt.epochMilliseconds })
   })
-  const complete = next === null
+  const complete = next === undefined
   if (ends.length === 0) return { start: null, widthMillis: minute, completed: [], failed: [], complete }
   const first = ends.reduce((least, { at }) => Math.min(least, at), Infinity)
   const last = ends.reduce((most, { at }) => Math.max(most, at), 0)

@@ -47,7 +47,7 @@ export const failures = Effect.fnUntraced(function* (
       queues: [...queues].sort()
     })).sort((left, right) => right.tasks - left.tasks),
     failed: kept.length,
-    complete: next === null
+    complete: next === undefined
   }
 })
 

@@ -3,6 +3,7 @@ import { Report } from "@baton/core/Audit"
 import { Attempt as TaskAttempt, LeaseToken } from "@baton/core/Attempt"
 import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { QueuePause } from "@baton/core/QueuePause"
 import { QueueName, Task as StoredTask, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts, Worker as StoredWorker } from "@baton/core/TaskStore"
@@ -91,8 +92,8 @@ export const Queue = Schema.Struct({
   }),
   /** Money is in nano-dollars: billionths of a dollar. Null if the queue has no budget. */
   budget: Schema.NullOr(Schema.Struct(budget)),
-  /** Null if the queue is not paused. After the time of a usage limit, one task goes first. */
-  pause: Schema.NullOr(Schema.Struct({ cause, until, reason }))
+  /** Absent if the queue is not paused. After the time of a usage limit, one task goes first. */
+  pause: optionalNullOr(Schema.Struct({ cause, until, reason }))
 })
 
 /** @since 0.1.0 */
@@ -108,8 +109,8 @@ export const Settings = Schema.Struct({
   queue: QueueName,
   budget: Queue.fields.budget,
   pause: Queue.fields.pause,
-  /** The tasks at a time of each worker that runs; null for as many as each was started with. */
-  concurrency: Schema.NullOr(Schema.Int),
+  /** The tasks at a time of each worker that runs. Absent for as many as each was started with. */
+  concurrency: optionalNullOr(Schema.Int),
   /** What this store can keep. */
   canSet: Schema.Struct({ budget: Schema.Boolean, pause: Schema.Boolean, concurrency: Schema.Boolean })
 })
@@ -217,10 +218,10 @@ export interface ListedTask extends Schema.Schema.Type<typeof ListedTask> {}
  */
 export const TaskPage = Schema.Struct({
   tasks: Schema.Array(ListedTask),
-  /** The `after` of the next page; null on the last page. */
-  next: Schema.NullOr(Schema.String),
-  /** The number of tasks on all pages; null when it is unknown, as for a search. */
-  total: Schema.NullOr(Schema.Int)
+  /** The `after` of the next page. Absent on the last page. */
+  next: optionalNullOr(Schema.String),
+  /** The number of tasks on all pages. Absent when it is unknown, as for a search. */
+  total: optionalNullOr(Schema.Int)
 })
 
 /** @since 0.1.0 */
@@ -290,8 +291,8 @@ export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
 export const TaskWithAttempts = Schema.Struct({
   task: Task,
   attempts: Schema.Array(Attempt),
-  /** What the attempt under way has reported last; null when it has reported nothing, or when none is under way. */
-  progress: Schema.NullOr(AttemptProgress)
+  /** What the attempt under way has reported last. Absent when it has reported nothing, or when none is under way. */
+  progress: optionalNullOr(AttemptProgress)
 })
 
 /** @since 0.1.0 */

@@ -39,7 +39,7 @@ export const make = (store: TaskStore["Service"]) => {
     )
 
   const total = Effect.fnUntraced(function* ({ queue, status, text }: TaskQuery) {
-    if (text !== undefined) return null
+    if (text !== undefined) return undefined
     return (yield* store.queues)
       .filter((counts) => queue === undefined || counts.queue === queue)
       .flatMap((counts) => (status === undefined ? statuses.map((status) => counts[status]) : [counts[status]]))
@@ -82,8 +82,8 @@ export const make = (store: TaskStore["Service"]) => {
 
   const progressOf = ({ id, status }: Tasks.Task) =>
     status === "in_progress" && store.progress !== undefined
-      ? Effect.map(store.progress.of(id), Option.getOrNull)
-      : Effect.succeed(null)
+      ? Effect.map(store.progress.of(id), Option.getOrUndefined)
+      : Effect.undefined
 
   return {
     overview: orRefused(Overview.read(store)),
@@ -175,10 +175,10 @@ export const make = (store: TaskStore["Service"]) => {
       }
       const task = yield* found(id)
       const { audit, kept } = yield* reviews.audit({ ...rest, taskId: task.id, token: attempt, by })
-      if (kept && audit !== null) return { id: task.id, audit }
+      if (kept && audit !== undefined) return { id: task.id, audit }
       return yield* new NotAudited({
         message:
-          audit === null
+          audit === undefined
             ? `This attempt of the task ${JSON.stringify(task.id)} has no verdict to audit.`
             : `${audit.by} has already audited this verdict, and ${audit.agrees ? "agrees" : "disagrees"}.`,
         audit
@@ -201,10 +201,10 @@ export const make = (store: TaskStore["Service"]) => {
       const [refusal] = refused
       const { status } = yield* found(payload.id)
       if (refusal === undefined && decided.length > 0) return { id: task.id, status }
-      const decision = refusal?.decision ?? null
+      const decision = refusal?.decision
       return yield* new NotInReview({
         message:
-          decision === null
+          decision === undefined
             ? `The task ${JSON.stringify(task.id)} is not in review: it is ${status.replace("_", " ")}.`
             : `${decision.by} has already ${decision.kind} this output${decision.comment === "" ? "" : `: ${decision.comment}`}`,
         status,

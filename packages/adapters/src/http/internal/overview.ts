@@ -27,7 +27,7 @@ export const read = (
           ...counts,
           workers: workersOf(counts.queue),
           budget: budgetOf.get(counts.queue) ?? null,
-          pause: pauseOf.get(counts.queue) ?? null
+          pause: pauseOf.get(counts.queue)
         })),
         control: control(state)
       }

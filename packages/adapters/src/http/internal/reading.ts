@@ -18,7 +18,7 @@ export const read = Effect.fnUntraced(function* <A>(
   store: TaskStore["Service"],
   query: Omit<ListQuery, "limit"> & { readonly limit: number },
   keep: (task: Tasks.Task) => A
-): Effect.fn.Return<{ readonly kept: ReadonlyArray<A>; readonly next: string | null }, TaskStoreError> {
+): Effect.fn.Return<{ readonly kept: ReadonlyArray<A>; readonly next?: string | undefined }, TaskStoreError> {
   const kept: Array<A> = []
   let size = firstPart
   let cursor = query.cursor
@@ -30,7 +30,7 @@ export const read = Effect.fnUntraced(function* <A>(
       limit: Math.min(size, query.limit - kept.length)
     })
     for (const task of page.tasks) kept.push(keep(task))
-    if (page.next === null || kept.length >= query.limit) return { kept, next: page.next }
+    if (page.next === undefined || kept.length >= query.limit) return { kept, next: page.next }
     size = sizeAfter(page.tasks)
     cursor = page.next
   }

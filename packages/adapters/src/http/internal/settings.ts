@@ -31,9 +31,9 @@ export const read = (store: TaskStore["Service"], queue: string): Effect.Effect<
     ([allBudgets, allPauses, allConcurrency]) => ({
       queue,
       budget: allBudgets.find((budget) => budget.queue === queue) ?? null,
-      pause: allPauses.find((pause) => pause.queue === queue) ?? null,
-      concurrency:
-        allConcurrency.findLast((setting) => setting.queue === queue && setting.worker === null)?.concurrency ?? null,
+      pause: allPauses.find((pause) => pause.queue === queue),
+      concurrency: allConcurrency.findLast((setting) => setting.queue === queue && setting.worker === undefined)
+        ?.concurrency,
       canSet: { budget: budgets !== undefined, pause: pauses !== undefined, concurrency: concurrency !== undefined }
     })
   )
@@ -53,11 +53,11 @@ export const change = Effect.fnUntraced(function* (
   if (paused !== undefined && store.pauses === undefined) return yield* cannot("pause a single queue")
   if (hasLimit) yield* store.budgets?.set(queue, { limit: limitOf({ maxCostUsd, maxTokens }) }) ?? Effect.void
   if (concurrency !== undefined) {
-    yield* store.concurrency?.set({ queue, worker: null, concurrency }) ?? Effect.void
+    yield* store.concurrency?.set({ queue, concurrency: concurrency ?? undefined }) ?? Effect.void
   }
   if (paused === true) {
     const reason = "Paused on the web page."
-    yield* store.pauses?.pause(queue, { cause: "requested", until: null, reason }) ?? Effect.void
+    yield* store.pauses?.pause(queue, { cause: "requested", reason }) ?? Effect.void
   }
   if (paused === false) yield* store.pauses?.resume(queue) ?? Effect.void
   return yield* read(store, queue)

@@ -82,7 +82,7 @@ export const steps = Effect.fnUntraced(function* (
           unfolded.add(task.id)
           yield* add(child, localId(task), depth + 1)
         }
-        cursor = page.next ?? undefined
+        cursor = page.next
       } while (cursor !== undefined)
     })
   yield* add(workflow, executionId, 0)

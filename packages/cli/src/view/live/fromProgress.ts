@@ -114,8 +114,8 @@ export const rowOf = ({ endedAt, id, task }: Slot, now: number, rateLimitedSince
 const textOf = ({ description, progress }: Running): string => {
   if (progress === undefined) return description
   const { fraction, output, text } = progress
-  const latest = text === null ? lastLine(output ?? "") : firstLine(text)
-  return `${fraction === null ? "" : `${Math.floor(fraction * 100)}%  `}${latest === "" ? "" : `${latest} · `}${description}`
+  const latest = text === undefined ? lastLine(output ?? "") : firstLine(text)
+  return `${fraction === undefined ? "" : `${Math.floor(fraction * 100)}%  `}${latest === "" ? "" : `${latest} · `}${description}`
 }
 
 /** More than any terminal can show. */

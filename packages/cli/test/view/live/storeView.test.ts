@@ -53,7 +53,7 @@ describe("the view of a store", () => {
       const at = yield* DateTime.now
       const reports = claims
         .slice(1)
-        .map(({ task, token }) => ({ taskId: task.id, token, text: null, fraction: 0.5, output: "one\ntwo\n", at }))
+        .map(({ task, token }) => ({ taskId: task.id, token, fraction: 0.5, output: "one\ntwo\n", at }))
       yield* progress?.save(reports) ?? Effect.void
       assert.deepStrictEqual(
         (yield* yield* storeView.make).tasks.map((task) => task?.text),

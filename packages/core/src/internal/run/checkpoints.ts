@@ -11,7 +11,7 @@ import { storeCall } from "./storeCall.ts"
 /** The result of a checkpoint: the lease can be lost, and the store can refuse this output alone. */
 export type CheckpointResult =
   | { readonly _tag: "Saved" }
-  | { readonly _tag: "Lost"; readonly status: TaskStatus | null }
+  | { readonly _tag: "Lost"; readonly status?: TaskStatus | undefined }
   | { readonly _tag: "Refused"; readonly error: TaskStoreError }
 
 /** Makes outputs durable before they are verified: while one write is under way the next batch gathers. */

@@ -75,7 +75,7 @@ const listAll = Effect.fnUntraced(function* (parts: RunParts, status: "failed" |
     for (const { dependsOn, id } of page.tasks) {
       if (status === "failed" || dependsOn.length > 0) found.push({ id, dependsOn })
     }
-    cursor = page.next ?? undefined
+    cursor = page.next
   } while (cursor !== undefined)
   return found
 })

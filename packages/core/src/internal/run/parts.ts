@@ -40,7 +40,7 @@ export interface RunParts {
 /** Why a run stops, and the error that caused it. */
 export interface Stop {
   readonly reason: StopReason
-  readonly error: ExecutionError | VerificationError | TaskStoreError | null
+  readonly error?: ExecutionError | VerificationError | TaskStoreError | undefined
 }
 
 /** Stops one run. The first request counts. */
@@ -54,7 +54,7 @@ export interface StopSignal {
 
 export const makeStopSignal = (): StopSignal => {
   const requested = Deferred.makeUnsafe<Stop>()
-  const stop = (reason: StopReason, error: Stop["error"] = null) =>
+  const stop = (reason: StopReason, error?: Stop["error"]) =>
     void Deferred.doneUnsafe(requested, Effect.succeed({ reason, error }))
   return {
     request: stop,

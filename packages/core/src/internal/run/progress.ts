@@ -42,7 +42,7 @@ export const make = (parts: RunParts): ProgressReports => {
     const events: Array<Event> = []
     for (const [claimed, latest] of pending) {
       if (!isRunning(claimed)) continue
-      const reported = { ...latest, output: latest.output === null ? null : partOf(latest.output) }
+      const reported = { ...latest, output: latest.output === undefined ? undefined : partOf(latest.output) }
       events.push({ _tag: "TaskProgress", ...ofAttempt(parts, claimed.claim.task), ...reported })
       if (stored !== undefined) unsaved.set(claimed, { ...reported, at: now(parts) })
     }
@@ -72,9 +72,9 @@ export const make = (parts: RunParts): ProgressReports => {
 
   return {
     of: (claimed) => {
-      let text: string | null = null
-      let fraction: number | null = null
-      let output: string | null = null
+      let text: string | undefined
+      let fraction: number | undefined
+      let output: string | undefined
       return (report) =>
         Effect.sync(() => {
           // A fiber that the executor left behind may report for longer than the attempt lasts.

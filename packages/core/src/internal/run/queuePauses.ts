@@ -81,7 +81,7 @@ export const make = (
   const isPausedFor = ({ claim: { task }, claimedAt }: ClaimedTask, until: DateTime.Utc): boolean => {
     const pause = known.get(task.queue)
     if (pause === undefined || pause.at < claimedAt) return false
-    return pause.until === null || DateTime.isGreaterThanOrEqualTo(pause.until, until)
+    return pause.until === undefined || DateTime.isGreaterThanOrEqualTo(pause.until, until)
   }
 
   const pauseUntil = (pauses: Pauses, claimed: ClaimedTask, until: DateTime.Utc, reason: string) => {

@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
 
     const stopped = yield* Effect.exit(restore(stop.await))
     events.setBackpressure(false)
-    const ending: Stop = Exit.isSuccess(stopped) ? stopped.value : { reason: { _tag: "Interrupted" }, error: null }
+    const ending: Stop = Exit.isSuccess(stopped) ? stopped.value : { reason: { _tag: "Interrupted" } }
 
     // Detached and awaited: this fiber may be interrupted already, and each step has to be able to time out.
     const shuttingDown = yield* Effect.forkDetach(Effect.interruptible(shutDown(claimingFiber, ending.reason)))

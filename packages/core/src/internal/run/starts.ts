@@ -10,7 +10,7 @@ import { storeCall } from "./storeCall.ts"
 /** The result of a start: the lease can be lost, and the store can refuse the write. */
 export type StartResult =
   | { readonly _tag: "Started" }
-  | { readonly _tag: "Lost"; readonly status: TaskStatus | null }
+  | { readonly _tag: "Lost"; readonly status?: TaskStatus | undefined }
   | { readonly _tag: "Refused"; readonly error: TaskStoreError }
 
 /**

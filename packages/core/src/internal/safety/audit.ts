@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (
 const stopFor = (queue: string, { criteria, falseAccepts, models }: Audit.JudgeRates, limit: number): SafetyStop => {
   const { audited, high, low, wrong } = falseAccepts
   const judge = models.length === 0 ? "the verifier" : models.join(", ")
-  const by = criteria === null ? "" : `, judging by ${JSON.stringify(criteria.slice(0, 60))}`
+  const by = criteria === undefined ? "" : `, judging by ${JSON.stringify(criteria.slice(0, 60))}`
   return new SafetyStop({
     limit: "false-accepts",
     message: `People rejected ${wrong} of ${audited} outputs of the queue ${queue} that ${judge} had accepted${by}: the rate of false accepts is between ${percent(low)} and ${percent(high)} (95 %), above the limit of ${percent(limit)}.`

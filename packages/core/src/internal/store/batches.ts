@@ -83,23 +83,24 @@ const requestRow = ({ held, key, taskId, token }: Journal.BatchRequest): Journal
   held
 })
 
-const answerRow = ({ takenBy, ...answer }: Journal.BatchAnswer): Journal.BatchAnswerRow => ({
+const answerRow = ({ spent, takenBy, ...answer }: Journal.BatchAnswer): Journal.BatchAnswerRow => ({
   ...answer,
-  takenBy: takenBy === null ? null : Text.encode(takenBy)
+  spent: spent ?? null,
+  takenBy: takenBy === undefined ? null : Text.encode(takenBy)
 })
 
 const entry = (row: Journal.BatchEntryRow): Journal.BatchEntry => ({
   key: Codec.text("key", row.key),
   run: Codec.text("run", row.run),
-  answer: row.answer === null ? null : Codec.text("answer", row.answer),
+  answer: row.answer === null ? undefined : Codec.text("answer", row.answer),
   isReply: Codec.boolean("isReply", row.isReply),
-  takenBy: row.takenBy === null ? null : Codec.taskId(row.takenBy)
+  takenBy: row.takenBy === null ? undefined : Codec.taskId(row.takenBy)
 })
 
 const batchRun = (row: Journal.BatchRow): Journal.BatchRun => ({
   run: Codec.text("run", row.run),
   queue: Codec.text("queue", row.queue),
-  id: row.id === null ? null : Codec.text("id", row.id),
+  id: row.id === null ? undefined : Codec.text("id", row.id),
   requests: Codec.number("requests", row.requests),
   createdAt: Codec.time("createdAt", row.createdAt)
 })

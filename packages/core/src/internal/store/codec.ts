@@ -129,7 +129,7 @@ export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
 export const revisionRow = ({ feedback, taskId, token, work }: Revision): Driver.RevisionRow => ({
   id: Text.encode(taskId),
   token: token ?? null,
-  feedback: toTextOrNull(feedback),
+  feedback: toTextOrNull(feedback ?? null),
   work:
     work === undefined
       ? null
@@ -238,6 +238,9 @@ const textOrNull = (column: string, value: Driver.Column): string | null =>
 export const time = (column: string, value: Driver.Column): DateTime.Utc =>
   DateTime.makeUnsafe(value instanceof Date ? value.getTime() : number(column, value))
 
+const optionalTime = (column: string, value: Driver.Column): DateTime.Utc | undefined =>
+  value === null ? undefined : time(column, value)
+
 const timeOrNull = (column: string, value: Driver.Column): DateTime.Utc | null =>
   value === null ? null : time(column, value)
 
@@ -278,7 +281,8 @@ const isOutcome = Schema.is(AttemptOutcome)
 export const status = (value: Driver.Column): TaskStatus =>
   isStatus(value) ? value : unreadable("status", "the status of a task")
 
-export const statusOrNull = (value: Driver.Column): TaskStatus | null => (value === null ? null : status(value))
+export const optionalStatus = (value: Driver.Column): TaskStatus | undefined =>
+  value === null ? undefined : status(value)
 
 const outcome = (value: Driver.Column): AttemptOutcome =>
   isOutcome(value) ? value : unreadable("outcome", "the outcome of an attempt")
@@ -497,8 +501,8 @@ const isPauseCause = Schema.is(PauseCause)
 export const pause = (row: Driver.PauseRow): QueuePause => ({
   queue: text("queue", row.queue),
   cause: isPauseCause(row.cause) ? row.cause : unreadable("cause", "the cause of a pause"),
-  until: timeOrNull("until", row.until),
-  probeUntil: timeOrNull("probeUntil", row.probeUntil),
+  until: optionalTime("until", row.until),
+  probeUntil: optionalTime("probeUntil", row.probeUntil),
   reason: text("reason", row.reason),
   revision: number("revision", row.revision)
 })
@@ -506,7 +510,7 @@ export const pause = (row: Driver.PauseRow): QueuePause => ({
 export const pauseChange = (queue: string, { cause, reason, until }: PauseOptions): Driver.PauseChange => ({
   queue,
   cause,
-  until: until === null ? null : toEpochMillis(until),
+  until: until === undefined ? null : toEpochMillis(until),
   reason: Text.encode(reason)
 })
 

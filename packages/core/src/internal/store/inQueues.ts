@@ -148,7 +148,7 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     awaitSettled: (id) => Effect.map(store.awaitSettled(outside(id)), taskHere),
     list: (query) =>
       selectedQueues(query?.queue).length === 0
-        ? Effect.succeed({ tasks: [], next: null })
+        ? Effect.succeed({ tasks: [] })
         : Effect.map(store.list({ ...query, ...(isOne ? { queue } : undefined) }), (page) => ({
             ...page,
             tasks: page.tasks.filter(isHere).map(taskInside)
@@ -224,16 +224,14 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
       audit: (finding) =>
         Effect.flatMap(idsHere([finding.taskId]), ({ length }) =>
           length === 0
-            ? Effect.succeed({ kept: false, audit: null })
+            ? Effect.succeed({ kept: false })
             : reviews.audit({ ...finding, taskId: outside(finding.taskId) })
         ),
       decide: Effect.fnUntraced(function* (decisions) {
         const here = new Set(yield* idsHere(decisions.map(({ taskId }) => taskId)))
         const mine = decisions.map((decision) => ({ ...decision, taskId: outside(decision.taskId) }))
         const { decided, refused } = yield* reviews.decide(mine.filter(({ taskId }) => here.has(taskId)))
-        const unknown = mine.flatMap(({ taskId }) =>
-          here.has(taskId) ? [] : { taskId: inside(taskId), status: null, decision: null }
-        )
+        const unknown = mine.flatMap(({ taskId }) => (here.has(taskId) ? [] : { taskId: inside(taskId) }))
         return {
           decided: each(decided, inside),
           refused: [...each(refused, (refusal) => ({ ...refusal, taskId: inside(refusal.taskId) })), ...unknown]
@@ -256,7 +254,11 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     }
   }
 
-  function lostInside({ lost }: { readonly lost: ReadonlyArray<Lease & { readonly status: Task["status"] | null }> }) {
+  function lostInside({
+    lost
+  }: {
+    readonly lost: ReadonlyArray<Lease & { readonly status?: Task["status"] | undefined }>
+  }) {
     return { lost: each(lost, leaseInside) }
   }
 }

@@ -18,7 +18,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
   const page = Effect.fnUntraced(function* <Row extends { readonly seq: unknown }>(
     { cursor = "0", limit = defaultPageSize }: DumpQuery,
     read: (after: number, limit: number) => Effect.Effect<ReadonlyArray<Row>, TaskStoreError>
-  ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly next: string | null }, TaskStoreError> {
+  ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly next?: string | undefined }, TaskStoreError> {
     let after = yield* seqOfCursor(cursor)
     // One more than asked for shows whether there is a next page.
     const wanted = Math.max(1, limit) + 1
@@ -31,10 +31,10 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
       if (last === undefined || part.length < size) break
       after = yield* decoded(() => Codec.seq(last))
     }
-    if (rows.length < wanted) return { rows, next: null }
+    if (rows.length < wanted) return { rows }
     rows.pop()
     const last = rows.at(-1)
-    return { rows, next: last === undefined ? null : String(yield* decoded(() => Codec.seq(last))) }
+    return { rows, next: last === undefined ? undefined : String(yield* decoded(() => Codec.seq(last))) }
   })
 
   /** Goes through the tasks until a page is full. */
@@ -70,7 +70,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
         tasks.push(task)
         last = after
       }
-      if (rows.length === 0 || (contains === null && rows.length < size)) return { tasks, next: null }
+      if (rows.length === 0 || (contains === null && rows.length < size)) return { tasks }
     }
   })
 

@@ -56,12 +56,12 @@ export const make = (
   ): Effect.fn.Return<RefusedDecision | undefined, TaskStoreError> {
     const { taskId, token } = decision
     const [row] = yield* driver.get([Text.encode(taskId)])
-    const status = row === undefined ? null : yield* decoded(() => Codec.status(row.status))
-    const attempts = status === null ? [] : yield* attemptsOf(taskId)
+    const status = row === undefined ? undefined : yield* decoded(() => Codec.status(row.status))
+    const attempts = status === undefined ? [] : yield* attemptsOf(taskId)
     const attempt = attempts.findLast((each) => each.verification?.decision !== undefined)
     const made = (token === undefined ? attempt : attempts.find((each) => each.token === token))?.verification?.decision
     if (attempt !== undefined && made !== undefined && isSame(made, decision, attempt)) return undefined
-    return { taskId, status, decision: made ?? null }
+    return { taskId, status, decision: made }
   })
 
   const decide = Effect.fnUntraced(function* (
@@ -109,7 +109,7 @@ export const make = (
       const verification = attempts[index]?.verification ?? null
       const before = rows[index]?.verification
       if (verification === null || typeof before !== "string" || !hasEnded.has(attempts[index]?.outcome)) {
-        return { kept: false, audit: null }
+        return { kept: false }
       }
       const { audit: made } = verification
       if (made !== undefined)

@@ -211,7 +211,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
         if (lease === undefined || row === undefined || isWritten(row, each)) continue
         const { taskId, token } = lease
         keyed.delete(`${token} ${taskId}`)
-        const status = yield* decoded(() => Codec.statusOrNull(each.status))
+        const status = yield* decoded(() => Codec.optionalStatus(each.status))
         lost.push({ index, lease: { taskId, token, status } })
       }
     }

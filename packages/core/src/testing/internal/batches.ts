@@ -46,7 +46,6 @@ const reply = (key: string, options?: Partial<BatchAnswer>): BatchAnswer => ({
   answer: JSON.stringify({ text: `answer to ${key}` }),
   isReply: true,
   spent: Budget.zero,
-  takenBy: null,
   ...options
 })
 
@@ -98,7 +97,7 @@ export const batches: ReadonlyArray<Case> = [
       const keys = requests.map(({ key }) => key).sort()
       assert.deepEqual(yield* begin(fixture, "run-1", ...requests.slice(0, 2)), recorded)
       assert.deepEqual(yield* begin(fixture, "run-1", ...requests.slice(2)), recorded)
-      assert.deepEqual(yield* runs(fixture), [{ run: "run-1", id: null, requests: 3 }])
+      assert.deepEqual(yield* runs(fixture), [{ run: "run-1", id: undefined, requests: 3 }])
       yield* journal.created("run-1", "batch_1")
       assert.deepEqual(yield* runs(fixture), [{ run: "run-1", id: "batch_1", requests: 3 }])
       assert.deepEqual([...(yield* journal.unanswered("run-1"))].sort(), keys)
@@ -126,11 +125,13 @@ export const batches: ReadonlyArray<Case> = [
       yield* beginOne(fixture, "first", request)
       // The answer to the first call may have been lost.
       yield* beginOne(fixture, "first", request)
-      assert.deepEqual(yield* runs(fixture), [{ run: "first", id: null, requests: 1 }])
+      assert.deepEqual(yield* runs(fixture), [{ run: "first", id: undefined, requests: 1 }])
       assert.deepEqual(yield* begin(fixture, "second", request), { existing: [key], lost: [] })
       yield* journal.record("first", [reply(key, { isReply: false, answer: '"expired"' })])
       yield* beginOne(fixture, "third", request)
-      assert.deepEqual(yield* find(fixture, key), [{ key, run: "third", answer: null, isReply: false, takenBy: null }])
+      assert.deepEqual(yield* find(fixture, key), [
+        { key, run: "third", answer: undefined, isReply: false, takenBy: undefined }
+      ])
       // A late answer of the other batch.
       assert.deepEqual(yield* journal.record("first", [reply(key)]), [])
       yield* journal.record("third", [reply(key)])
@@ -154,7 +155,7 @@ export const batches: ReadonlyArray<Case> = [
       yield* begin(fixture, "run", a, b)
       const takenBy = (key: string, name: string) =>
         Effect.map(take([{ key, taskId: id(name) }]), ([entry]) => entry?.takenBy)
-      assert.equal(yield* takenBy(a.key, "a"), null)
+      assert.equal(yield* takenBy(a.key, "a"), undefined)
       yield* record("run", [reply(a.key, { takenBy: id("a") }), reply(b.key)])
       assert.equal(yield* takenBy(a.key, "c"), "a")
       assert.equal(yield* takenBy(b.key, "c"), "c")
@@ -226,7 +227,7 @@ export const batchesWithBudgets: ReadonlyArray<Case> = [
       const claimed = yield* claimNew(fixture, "a")
       yield* reserve(fixture, claimed, amount(50, 5))
       yield* beginOne(fixture, "run", requestOf(claimed, { held: amount(50, 5) }))
-      yield* journalOf(fixture).record("run", [reply("key-a", { spent: null })])
+      yield* journalOf(fixture).record("run", [reply("key-a", { spent: undefined })])
       yield* expect(fixture, amount(50, 5), Budget.zero)
     })),
 
@@ -339,7 +340,7 @@ const interleave = Effect.fnUntraced(function* (fixture: Fixture, name: string, 
 
   const answer = Effect.fnUntraced(function* (each: Modelled) {
     if (each.run === undefined) return
-    const spent = dice(4) === 0 ? null : amount(dice(each.reserved.nanoUsd + 1), dice(each.reserved.tokens + 1))
+    const spent = dice(4) === 0 ? undefined : amount(dice(each.reserved.nanoUsd + 1), dice(each.reserved.tokens + 1))
     bill = Budget.add(bill, spent ?? each.reserved)
     const given = reply(each.key, { spent })
     // Two workers collect the same batch.

@@ -256,7 +256,7 @@ export const budgets: ReadonlyArray<Case> = [
       assert.equal((yield* fixture.store.settle([{ ...fail(a), attemptUsage: used(10) }])).lost.length, 1)
       assert.equal(
         (yield* reserve(fixture, { ...spending(a, amount(1)), taskId: id("unknown") })).lost[0]?.status,
-        null
+        undefined
       )
       yield* expect(fixture, amount(10), amount(7))
     })),

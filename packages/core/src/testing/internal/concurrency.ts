@@ -20,21 +20,21 @@ export const concurrency: ReadonlyArray<Case> = [
     Effect.fnUntraced(function* (fixture) {
       const { set } = concurrencyOf(fixture)
       assert.deepEqual(yield* settings(fixture), [])
-      yield* set({ queue: "a", worker: null, concurrency: 8 })
+      yield* set({ queue: "a", concurrency: 8 })
       yield* set({ queue: "a", worker: 'wörker "1"', concurrency: 2 })
-      yield* set({ queue: "b", worker: null, concurrency: 3 })
+      yield* set({ queue: "b", concurrency: 3 })
       assert.deepEqual(yield* settings(fixture), [
-        ["a", null, 8],
+        ["a", undefined, 8],
         ["a", 'wörker "1"', 2],
-        ["b", null, 3]
+        ["b", undefined, 3]
       ])
-      yield* set({ queue: "a", worker: null, concurrency: 4 })
+      yield* set({ queue: "a", concurrency: 4 })
       assert.deepEqual(yield* settings(fixture), [
-        ["b", null, 3],
-        ["a", null, 4]
+        ["b", undefined, 3],
+        ["a", undefined, 4]
       ])
-      yield* set({ queue: "a", worker: null, concurrency: null })
-      assert.deepEqual(yield* settings(fixture), [["b", null, 3]])
+      yield* set({ queue: "a" })
+      assert.deepEqual(yield* settings(fixture), [["b", undefined, 3]])
     }),
     { inOneSession: true }
   ),

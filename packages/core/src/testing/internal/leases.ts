@@ -98,7 +98,7 @@ export const leases: ReadonlyArray<Case> = [
         const claimed = yield* claimNew(fixture, "a")
         yield* settle(fixture, complete(claimed))
         yield* fixture.store.prune({ statuses: ["completed"] })
-        assert.deepEqual((yield* write(fixture.store, claimed)).lost, [{ ...leaseOf(claimed), status: null }])
+        assert.deepEqual((yield* write(fixture.store, claimed)).lost, [{ ...leaseOf(claimed), status: undefined }])
       })
     )
   ]),
@@ -178,7 +178,7 @@ export const leases: ReadonlyArray<Case> = [
     "leases of unknown tasks are reported as lost",
     Effect.fnUntraced(function* ({ store }) {
       const lease = { taskId: id("nowhere"), token: LeaseToken.make(1) }
-      assert.deepEqual((yield* store.extend([lease], longLease)).lost, [{ ...lease, status: null }])
+      assert.deepEqual((yield* store.extend([lease], longLease)).lost, [{ ...lease, status: undefined }])
     })
   ),
   it(

@@ -51,7 +51,7 @@ export const Command = Schema.TaggedUnion({
   Cancel: { tasks: TaskChoices },
   Requeue: { tasks: TaskChoices },
   FailWaiting: { tasks: TaskChoices },
-  Revise: { tasks: TaskChoices, feedback: Schema.NullOr(Schema.Literals(["Again."])) },
+  Revise: { tasks: TaskChoices, feedback: Schema.UndefinedOr(Schema.Literals(["Again."])) },
   Decide: { lease: LeaseChoice, way: Schema.Literals(["Approve", "Reject", "GiveUp", "Edit", "Expire"]) }
 })
 

@@ -121,7 +121,7 @@ const names = (choices: ReadonlyArray<number>) => choices.flatMap((choice) => Mo
 const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.ModelTask, index: number) => void) =>
   leases.flatMap((claimed, index) => {
     const held = Model.held(run.model, leaseOf(claimed))
-    if (held === undefined) return { ...leaseOf(claimed), status: run.model.tasks.get(claimed.task.id)?.status ?? null }
+    if (held === undefined) return { ...leaseOf(claimed), status: run.model.tasks.get(claimed.task.id)?.status }
     change(held, index)
     return []
   })
@@ -226,7 +226,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       // The same decision of the same person twice succeeds, so each decision is by another person.
       const by = `person ${run.decisions++}`
       const { decided, refused } = yield* reviews.decide([decisionOf(claimed, command.way, by)])
-      const status = model.tasks.get(claimed.task.id)?.status ?? null
+      const status = model.tasks.get(claimed.task.id)?.status
       assert.deepEqual(decided, isDecided ? [claimed.task.id] : [])
       assert.deepEqual(
         refused.map(({ status, taskId }) => ({ status, taskId })),

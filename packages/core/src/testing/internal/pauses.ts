@@ -35,7 +35,6 @@ const inSeconds = (fixture: Fixture, seconds: number) =>
 const pause = (fixture: Fixture, options?: Partial<PauseOptions> & { readonly queue?: string }) =>
   pausesOf(fixture).pause(options?.queue ?? queue, {
     cause: "requested",
-    until: null,
     reason: "Paused.",
     ...options
   })
@@ -44,7 +43,7 @@ const pause = (fixture: Fixture, options?: Partial<PauseOptions> & { readonly qu
 const limit = (fixture: Fixture, seconds: number) =>
   Effect.flatMap(inSeconds(fixture, seconds), (until) => pause(fixture, { cause: "usage-limit", until }))
 
-const untilOf = ({ until }: { readonly until: DateTime.Utc | null }) => until?.epochMilliseconds ?? null
+const untilOf = ({ until }: Pick<PauseOptions, "until">) => until?.epochMilliseconds
 
 /** Claims nothing, by any number of workers. */
 const claimNothing = Effect.fnUntraced(function* (fixture: Fixture) {
@@ -66,8 +65,8 @@ export const pauses: ReadonlyArray<Case> = [
       assert.deepEqual(paused, {
         queue,
         cause: "requested",
-        until: null,
-        probeUntil: null,
+        until: undefined,
+        probeUntil: undefined,
         reason: "Until\u0000 \ud800 tomorrow: 'x'",
         revision
       })
@@ -143,7 +142,7 @@ export const pauses: ReadonlyArray<Case> = [
       yield* claimNothing(fixture)
       const [listed] = yield* pausesOf(fixture).list
       assert.equal(listed?.revision, revision, "the pause lasts until the probe has an answer")
-      assert.notEqual(listed?.probeUntil, null)
+      assert.notEqual(listed?.probeUntil, undefined)
       yield* settle(fixture, complete(probe ?? assert.fail("there is a probe")))
       yield* claimNothing(fixture)
       assert.equal(yield* pausesOf(fixture).resume(queue, { revision }), true)
@@ -202,7 +201,7 @@ export const pauses: ReadonlyArray<Case> = [
       const probe = yield* claimOne(fixture)
       const second = yield* limit(fixture, 3)
       assert.ok(second.revision > first.revision)
-      assert.equal(second.probeUntil, null)
+      assert.equal(second.probeUntil, undefined)
       yield* settle(fixture, release(probe))
       assert.equal(yield* pausesOf(fixture).resume(queue, { revision: first.revision }), false)
       yield* claimNothing(fixture)

@@ -31,10 +31,10 @@ import {
   usage
 } from "./fixture.ts"
 
-const revision = (name: string, feedback: string | null = null) => ({ taskId: id(name), feedback })
+const revision = (name: string, feedback?: string) => ({ taskId: id(name), feedback })
 
 const replace = (...names: ReadonlyArray<string>) =>
-  names.map((name) => ({ taskId: id(name), feedback: null, work: work(`New ${name}.`) }))
+  names.map((name) => ({ taskId: id(name), work: work(`New ${name}.`) }))
 
 const work = (description: string) => ({ description, metadata: { version: 2 } })
 

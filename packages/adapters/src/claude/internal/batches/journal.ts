@@ -33,17 +33,17 @@ export interface Journal {
 /** A request that was sent, or is about to be. */
 export interface Entry {
   readonly run: string
-  /** Null while there is none. */
-  readonly result: BatchResult | null
-  readonly takenBy: TaskId | null
+  /** Absent while there is none. */
+  readonly result?: BatchResult | undefined
+  readonly takenBy?: TaskId | undefined
 }
 
 /** A result that was read, its cost, and the task that waits for it. */
 export interface Result {
   readonly key: string
   readonly result: BatchResult
-  readonly spent: Amount | null
-  readonly takenBy: TaskId | null
+  readonly spent?: Amount | undefined
+  readonly takenBy?: TaskId | undefined
 }
 
 /** Never ends: a store that is away for an hour must not end a run that waits for a day. */
@@ -80,8 +80,8 @@ const damaged = (key: string): ClaudeError =>
   })
 
 const toEntry = ({ answer, key, run, takenBy }: BatchEntry): Effect.Effect<Entry, ClaudeError> =>
-  answer === null
-    ? Effect.succeed({ run, result: null, takenBy })
+  answer === undefined
+    ? Effect.succeed({ run, takenBy })
     : Effect.mapBoth(decodeResult(answer), {
         onSuccess: (result) => ({ run, result, takenBy }),
         onFailure: () => damaged(key)
@@ -150,7 +150,7 @@ export const forget = Effect.fnUntraced(function* (
   const keys = yield* journal.unanswered(run)
   yield* journal.record(
     run,
-    keys.map((key) => ({ key, result, spent: null, takenBy: null }))
+    keys.map((key) => ({ key, result }))
   )
   yield* journal.end(run)
 })

@@ -65,7 +65,7 @@ export interface PendingRequests {
   readonly fail: (requests: Iterable<PendingRequest>, error: ClaudeError) => void
   readonly failAll: (error: ClaudeError) => void
   /** What a result cost; null if that is unknown. */
-  readonly spentOn: (key: string, result: BatchResult) => Budget.Amount | null
+  readonly spentOn: (key: string, result: BatchResult) => Budget.Amount | undefined
   /** The requests that are in no batch and not in the journal yet. */
   readonly unsent: () => { readonly requests: number; readonly bytes: number; readonly latestAt: number }
   /** Returns when there are unsent requests. */
@@ -131,12 +131,12 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     entry: Entry | undefined
   ): Reply | "none" | "other" | "waits" => {
     if (entry === undefined) return "none"
-    if (entry.result === null) return "waits"
+    if (entry.result === undefined) return "waits"
     // It was answered by an error for which no attempt waited: it is sent.
     if (entry.result._tag !== "Replied") return "none"
     const reply = replyTo(request.model, entry.result.message)
     if (reply.text === rejected) return "other"
-    if (entry.takenBy === null || entry.takenBy === taskId) return reply
+    if (entry.takenBy === undefined || entry.takenBy === taskId) return reply
     return isShared === true ? "other" : reply
   }
 
@@ -223,8 +223,8 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
 
   /** Another task has the reply, and its cost. */
   const completeFor = (pending: PendingRequest, { result, takenBy }: Entry) => {
-    if (result === null) return
-    if (result._tag === "Unanswered" || takenBy === null || takenBy === pending.taskId)
+    if (result === undefined) return
+    if (result._tag === "Unanswered" || takenBy === undefined || takenBy === pending.taskId)
       return complete(pending.key, result)
     const reply = replyTo(pending.request.model, result.message)
     Deferred.doneUnsafe(pending.reply, Effect.succeed({ ...reply, usage: Usage.zero, cached: true }))
@@ -264,7 +264,7 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
       for (const pending of requests) {
         const entry = entries.get(pending.key)
         if (entry === undefined) failWith([pending], sentAgain())
-        else if (entry.result === null) joined([pending], entry.run)
+        else if (entry.result === undefined) joined([pending], entry.run)
         else completeFor(pending, entry)
       }
     }),
@@ -272,11 +272,11 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     fail: failWith,
     failAll: (error) => failWith(waiting.values(), error),
     spentOn: (key, result) => {
-      if (result._tag === "Unanswered") return result.unmetered === true ? null : Budget.zero
+      if (result._tag === "Unanswered") return result.unmetered === true ? undefined : Budget.zero
       const model = waiting.get(key)?.request.model
       const { usage } = replyTo(model ?? result.message.model, result.message)
       // The model that answered can have another name than the one that was asked, and so no price.
-      if (usage === null || (model === undefined && Usage.maxUsd(usage) === null)) return null
+      if (usage === null || (model === undefined && Usage.maxUsd(usage) === null)) return undefined
       return Budget.ofUsage(usage)
     },
     unsent: () => ({ requests: unsent.size, bytes: unsentBytes, latestAt }),

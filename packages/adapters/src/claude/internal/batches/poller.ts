@@ -87,7 +87,7 @@ export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
         key,
         result,
         spent: pending.spentOn(key, result),
-        takenBy: pending.waitingFor(key)?.taskId ?? null
+        takenBy: pending.waitingFor(key)?.taskId
       }))
     )
     for (const key of recorded) {
@@ -172,7 +172,7 @@ export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
 
   /** Returns whether the batch has ended or turned out not to exist. */
   const check = Effect.fnUntraced(function* (row: BatchRun, rows: ReadonlyArray<BatchRun>, isAwaited: boolean) {
-    if (row.id === null) return yield* find(row, rows, isAwaited)
+    if (row.id === undefined) return yield* find(row, rows, isAwaited)
     const batch = yield* api.retrieve(row.id)
     return batch.processing_status === "ended" ? yield* collect(row, batch) : false
   })
@@ -182,7 +182,7 @@ export const poll = (runs: BatchRuns): Effect.Effect<never, ClaudeError> => {
     if (error.type === "journal") return yield* Effect.fail(error)
     if (error.reason === "Fatal") {
       failAll(run, withReason(error, "Fatal"))
-    } else if (error.status === 404 && id !== null) {
+    } else if (error.status === 404 && id !== undefined) {
       if (clock.currentTimeMillisUnsafe() - DateTime.toEpochMillis(createdAt) > resultsKept) yield* forget(run, error)
       else failAll(run, withReason(error, "Fatal", unknownBatch(id)))
     } else if (!failing.has(run)) {

@@ -129,7 +129,6 @@ export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, T
         const found = yield* Effect.forEach(ids, store.get, { concurrency: 8 })
         return {
           results: Arr.getSomes(found).map((task) => result(task, maxCharacters)),
-          next: null,
           unknown: ids.filter((_, index) => Option.isNone(found[index] ?? Option.none()))
         }
       }, orRefused),

@@ -1,6 +1,7 @@
 /** The tools of the MCP server: their names, parameters and results. */
 import { LeaseToken } from "@baton/core/Attempt"
 import { Budget } from "@baton/core/Budget"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { ConcurrencyKey, Metadata, QueueName, TaskId, TaskStatus } from "@baton/core/Task"
 import { Counts } from "@baton/core/TaskStore"
 import * as Tool from "effect/ai/Tool"
@@ -166,8 +167,8 @@ const readResults = Tool.make("read_results", {
         result: Schema.NullOr(Model.Text)
       })
     ),
-    /** The `after` of the next page; null on the last page, and for ids. */
-    next: Schema.NullOr(Schema.String),
+    /** The `after` of the next page. Absent on the last page, and for ids. */
+    next: optionalNullOr(Schema.String),
     /** The ids that no task has. */
     unknown: Schema.Array(Schema.String)
   })
