@@ -45,8 +45,8 @@ const inPostgres: Multiply = async (url, times) => {
     const copied = `SELECT ${from} FROM baton.${table} t, generate_series(1, ${times}) k WHERE EXISTS (${completed})`
     await client.query(`INSERT INTO baton.${table} (${into}) ${copied}`)
   }
-  await client.query(`INSERT INTO baton.count_changes (queue, pending, in_progress, in_review, completed, failed, cancelled, waiting)
-    SELECT 'default', 0, 0, 0, ${times} * sum(completed), 0, 0, 0 FROM baton.count_changes`)
+  await client.query(`INSERT INTO baton.count_changes (queue, pending, in_progress, in_review, completed, failed, cancelled, waiting, usage)
+    SELECT 'default', 0, 0, 0, ${times} * sum(completed), 0, 0, 0, '{}' FROM baton.count_changes`)
   await client.query(`SELECT setval('baton.task_seq', (SELECT max(seq) / ${places} + 1 FROM baton.tasks))`)
   await client.query("VACUUM ANALYZE")
   await client.query("CHECKPOINT")
@@ -144,7 +144,7 @@ for (const [name, withStore, multiply, size] of [
     await Effect.runPromise(Effect.provide(fail, storeLayer(url)))
     const rows = size.toLocaleString("en").replaceAll(",", " ")
     for (const [what, work] of [
-      ["what baton status reads", read({ watching: false })],
+      ["what baton status reads", read],
       ["what baton list reads", list()],
       ["what baton dlq reads", list("failed")]
     ] as const) {

@@ -5,7 +5,7 @@
  * is the same for every store. The contract suite in `@baton/core/testing` shows whether the driver is right; see
  * `examples/test/custom-store.test.ts`.
  */
-import { TaskStore, TaskStoreDriver, TaskStoreError } from "@baton/core"
+import { TaskStore, TaskStoreDriver, TaskStoreError, UsageSum } from "@baton/core"
 import { Duration, Effect, Layer, Predicate, Schedule, Stream } from "effect"
 import { createPool, type PoolConnection, type RowDataPacket } from "mysql2/promise"
 import * as Sql from "./statements.ts"
@@ -77,13 +77,14 @@ const seqOf = ({ seq }: { readonly seq?: unknown }): number => Number(seq)
 const idsOf = (rows: ReadonlyArray<{ readonly id?: unknown }>): ReadonlyArray<string> =>
   rows.map(({ id }) => String(id))
 const byId = (rows: ReadonlyArray<Row>) => new Map(rows.map((row) => [String(row.id), row]))
+const sumOf = (rows: ReadonlyArray<Row>) =>
+  rows.map(({ usage }) => UsageSum.ofJson(String(usage))).reduce(UsageSum.add, UsageSum.zero)
 const byTask = <A extends Row>(rows: ReadonlyArray<A>) => Map.groupBy(rows, ({ task }) => Number(task))
 
 /** Whether the task that has this id already is another one. */
 const isOther = (row: Row | undefined, { description, payload, queue }: TaskStoreDriver.NewTaskRow) =>
   row !== undefined &&
   (row.queue !== queue || row.payload !== payload || (payload === null && row.description !== description))
-
 const details = ["description", "overrides", "metadata", "dependsOn", "priority"] as const
 const isDifferent = (row: Row | undefined, task: TaskStoreDriver.NewTaskRow) =>
   row !== undefined && details.some((name) => row[name] !== task[name])
@@ -100,8 +101,7 @@ const lockLinked = (query: Query, links: ReadonlyArray<Link>) =>
 /** Frees the tasks that wait for these. */
 const free = Effect.fnUntraced(function* (query: Query, completed: ReadonlyArray<string>) {
   if (completed.length === 0) return
-  yield* query(Sql.free, completed)
-  yield* query(Sql.forgetDependencies, completed)
+  for (const statement of [Sql.free, Sql.forgetDependencies]) yield* query(statement, completed)
 })
 
 /** Lets tasks wait for those of their dependencies that have not completed. */
@@ -228,7 +228,12 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     get: (ids) => one(Sql.get, ids),
     list: (page) => one(Sql.list, ...pageOf(page)),
     attempts: (id) => one<TaskStoreDriver.AttemptRow>(Sql.attempts, [id], [id]),
-    counts: one(Sql.counts),
+    // Reads all tasks. A store for millions of them has counters, which change in the writes that change the tasks.
+    counts: transaction(function* (query) {
+      const used = Map.groupBy(yield* query(Sql.usages), ({ queue }) => queue)
+      const rows = yield* query<TaskStoreDriver.CountsRow>(Sql.counts)
+      return rows.map((row) => Object.assign(row, sumOf(used.get(row.queue) ?? [])))
+    }),
     workers: one(Sql.workers),
     requeue: (selection, { from }) =>
       change(selection, from, function* (query, rows) {
@@ -248,7 +253,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
         const gone = rows.filter((row) => !Number(row.awaited) && Number(row.age) >= (unchangedMillis ?? -Infinity))
         if (gone.length === 0) return []
         yield* query(Sql.raiseFloor, Math.max(...gone.map(({ token }) => Number(token))))
-        for (const statement of Sql.prune) yield* query(statement, gone.map(seqOf))
+        yield* query(Sql.prune, gone.map(seqOf))
         return gone
       }),
     outlook: (queue) => single(Sql.outlook, queue, queue),

@@ -2,12 +2,9 @@
 
 /** The server's clock in epoch milliseconds: workers' clocks do not matter. */
 const now = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
-
 /** The given number of milliseconds from now, at most the last date that can be written. */
 const later = (millis: string) => `LEAST(${now} + ${millis}, 8640000000000000)`
-
 export const idBytes = 700
-
 /** `NOPAD` and `BIN`, because names that differ in case or in trailing spaces are different names. */
 const types = {
   name: `VARCHAR(${idBytes}) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin`,
@@ -168,11 +165,8 @@ export const cancel = `UPDATE baton_tasks SET status = 'cancelled', ${keepSaved}
 export const revise = "UPDATE baton_store SET revision = revision + 1"
 /** Tokens of an id that is added again start above those of the pruned task. */
 export const raiseFloor = "UPDATE baton_store SET tokenFloor = GREATEST(tokenFloor, ?)"
-export const prune = [
-  "DELETE FROM baton_tasks WHERE seq IN (?)",
-  "DELETE FROM baton_attempts WHERE task IN (?)",
-  "DELETE FROM baton_dependencies WHERE task IN (?)"
-]
+export const prune = `DELETE t, a, d FROM baton_tasks t LEFT JOIN baton_attempts a ON a.task = t.seq
+  LEFT JOIN baton_dependencies d ON d.task = t.seq WHERE t.seq IN (?)`
 export const get = `SELECT ${taskColumns} FROM baton_tasks WHERE id IN (?)`
 export const list = `SELECT ${taskColumns}, leaseUntil FROM baton_tasks WHERE ${page}`
 /** The ledger, and the attempt under way, which is in the row of its task. */
@@ -186,6 +180,7 @@ const count = (status: string) => `SUM(status = '${status}') AS ${status}`
 export const counts = `
   SELECT queue, ${["pending", "in_progress", "in_review", "completed", "failed", "cancelled"].map(count).join(", ")},
     SUM(status = 'pending' AND blockers > 0) AS waiting FROM baton_tasks GROUP BY queue`
+export const usages = "SELECT queue, `usage` FROM baton_tasks WHERE `usage` IS NOT NULL"
 export const workers = `SELECT queue, owner, COUNT(*) AS running, 0 AS claimed, MIN(startedAt) AS startedAt,
   MAX(leaseUntil) - ${now} AS leaseEndsInMillis FROM baton_tasks WHERE status = 'in_progress' GROUP BY queue, owner`
 export const outlook = `

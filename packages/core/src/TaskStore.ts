@@ -112,7 +112,7 @@ export class TaskStore extends Context.Service<
     /** The number of tasks per status, in all queues together. */
     readonly counts: Effect.Effect<Counts, TaskStoreError>
 
-    /** The number of tasks per status of each queue that has tasks, by name. */
+    /** The number of tasks per status, and their usage, of each queue that has tasks, by name. */
     readonly queues: Effect.Effect<ReadonlyArray<QueueCounts>, TaskStoreError>
 
     /** The workers of tasks in progress, by queue and name. */
@@ -612,6 +612,8 @@ export interface Counts extends Schema.Schema.Type<typeof Counts> {}
 /** The tasks of one queue. */
 export interface QueueCounts extends Counts {
   readonly queue: string
+  /** The usage of all tasks of the queue; null if nothing was metered. */
+  readonly usage: Usage | null
 }
 
 /**

@@ -38,6 +38,8 @@ export interface Worker extends Schema.Schema.Type<typeof Worker> {}
 export const Queue = Schema.Struct({
   queue: Schema.String,
   ...Counts.fields,
+  /** The usage of all tasks of the queue; null if nothing was metered. */
+  usage: NullableUsage,
   /** `first` are those with the most running tasks. */
   workers: Schema.Struct({ total: Schema.Int, first: Schema.Array(Worker) }),
   budget: Schema.NullOr(Budget),

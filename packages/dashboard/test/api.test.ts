@@ -15,6 +15,7 @@ const counts = (queue: string, pending: number): Model.Queue => ({
   failed: 0,
   cancelled: 0,
   waiting: 0,
+  usage: null,
   workers: { total: 0, first: [] },
   budget: null
 })

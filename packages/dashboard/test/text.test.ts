@@ -162,6 +162,7 @@ describe("waiting", () => {
     failed: 0,
     cancelled: 0,
     waiting: 2,
+    usage: null,
     workers: { total: 0, first: [] },
     budget: null
   }

@@ -1,6 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
-import { Attempt, Task, TaskStore } from "@baton/core"
+import { Attempt, Task, TaskStore, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Latch, Layer, Option, Redacted } from "effect"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -150,7 +150,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const store = yield* open({ schema: name })
       const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       assert.deepEqual<ReadonlyArray<object>>(yield* store.queues, [
-        { queue: "default", ...nothing, pending: 4, in_progress: 2 }
+        { queue: "default", ...nothing, pending: 4, in_progress: 2, usage: null }
       ])
       const task = Option.getOrThrow(yield* store.get(id("task-1")))
       assert.deepEqual([task.queue, task.payload, task.overrides], ["default", null, {}])
@@ -165,6 +165,50 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
 
       const old = yield* Effect.flip(run(countSome))
       assert.equal(old.reason._tag, "ConstraintError", "a worker of that version changes nothing any more")
+    })
+  )
+
+  it.live("has the sum of the usage of all tasks when a version without sums created it", () =>
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sql = yield* client()
+      yield* migrate(sql, { place: placeAt(name), mustExist: false, migrations: migrations.slice(0, 13) })
+      const run = (statement: string) => sql.unsafe(statement.replaceAll("baton.", `"${name}".`))
+      yield* run(`INSERT INTO baton.task_inputs (seq, id, description, created_at)
+        SELECT n, 'task-' || n, 'Do it.', now() FROM generate_series(1, 6) n`)
+      const known = JSON.stringify({ ...Usage.zero, inputTokens: 3, outputTokens: 4, costUsd: 0.000_000_1 })
+      const limits = { minUsd: 1, maxUsd: 2, maxTokens: 50 }
+      const bounded = JSON.stringify({ ...Usage.zero, cacheReadTokens: 5, costUsd: null, bounds: limits })
+      const unpriced = JSON.stringify({ ...Usage.zero, cacheWriteTokens: 6, costUsd: null })
+      yield* run(`INSERT INTO baton.tasks
+        (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token, usage)
+        SELECT n, CASE WHEN n < 4 THEN 'a' ELSE 'b' END, 'failed', 0, now(), 0, 0, 1, 0, false, now(), 1,
+          (ARRAY['${known}', NULL, '${bounded}', '${unpriced}', '${known}', '${known}'])[n]
+        FROM generate_series(1, 6) n`)
+      yield* run(`INSERT INTO baton.count_changes (queue, pending, in_progress, in_review, completed, failed, cancelled, waiting)
+        VALUES ('a', 0, 0, 0, 0, 3, 0, 0), ('b', 0, 0, 0, 0, 3, 0, 0)`)
+      const store = yield* open({ schema: name })
+      const usages = Effect.map(store.queues, (queues) => queues.map(({ queue, usage }) => [queue, usage]))
+      const b = { ...Usage.zero, inputTokens: 6, outputTokens: 8 }
+      assert.deepEqual(yield* usages, [
+        [
+          "a",
+          {
+            ...Usage.zero,
+            inputTokens: 3,
+            outputTokens: 4,
+            cacheReadTokens: 5,
+            costUsd: null,
+            bounds: { minUsd: 1.0000001, maxUsd: 2.0000001, maxTokens: 57 }
+          }
+        ],
+        [
+          "b",
+          { ...b, cacheWriteTokens: 6, costUsd: null, bounds: { minUsd: 0.000_000_2, maxUsd: null, maxTokens: 20 } }
+        ]
+      ])
+      yield* store.prune({ statuses: ["failed"], ids: [id("task-1"), id("task-2"), id("task-3"), id("task-4")] })
+      assert.deepEqual(yield* usages, [["b", { ...b, costUsd: 0.000_000_2 }]])
     })
   )
 

@@ -1,5 +1,5 @@
 import { RedisTaskStore } from "@baton/adapters/redis"
-import { Attempt, Task, TaskRecord } from "@baton/core"
+import { Attempt, Task, TaskRecord, Usage } from "@baton/core"
 import { assert, it } from "@effect/vitest"
 import { Duration, Effect, Schema } from "effect"
 import { readFileSync } from "node:fs"
@@ -63,6 +63,7 @@ const Started = Schema.Struct({
   task: Schema.Struct({ status: Schema.String }),
   attempts: Schema.Array(Schema.Struct({ startedAt: Schema.String }))
 })
+const Identified = Schema.Struct({ task: Schema.Struct({ id: Schema.String }) })
 const startedAt = (record: unknown) => {
   const { attempts, task } = Schema.decodeUnknownSync(Started)(record)
   return task.status === "in_progress" ? { startedAt: attempts.at(-1)?.startedAt } : {}
@@ -96,7 +97,8 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
           completed: 1,
           failed: 1,
           cancelled: 1,
-          waiting: 1
+          waiting: 1,
+          usage: null
         }
       ])
       assert.deepStrictEqual(
@@ -143,7 +145,7 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
       assert.strictEqual(reason, "Unusable")
       assert.match(
         message,
-        /has schema 3, and this version of Baton reads schema 7: open it again, which migrates it\.$/
+        /has schema 3, and this version of Baton reads schema 9: open it again, which migrates it\.$/
       )
       assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
       assert.lengthOf(yield* claim(worker), 2)
@@ -154,10 +156,40 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
     Effect.gen(function* () {
       const { name, redis } = yield* formerStore
       while ((yield* step(redis, name, 1)) === 0) {
-        assert.match(String(yield* version(redis, name)), /^[3456]$/)
+        assert.match(String(yield* version(redis, name)), /^[345678]$/)
       }
       assert.strictEqual(yield* step(redis, name, 1), 1)
       assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
+    })
+  )
+
+  it.live("has the sum of the usage of all tasks", () =>
+    Effect.gen(function* () {
+      const { name, redis } = yield* formerStore
+      const ids = former.records.map((record) => Schema.decodeUnknownSync(Identified)(record).task.id)
+      const bounds = { minUsd: 0.25, maxUsd: 0.5, maxTokens: 100 }
+      for (const [index, taskId] of ids.entries()) {
+        const used = { ...Usage.zero, outputTokens: index, costUsd: index === 3 ? null : 0.000_000_1 }
+        const usage = JSON.stringify(index === 3 ? { ...used, bounds } : used)
+        yield* command(redis, "HSET", `{${name}}:usage`, taskId, usage)
+      }
+      while ((yield* step(redis, name, 2)) === 0);
+      const store = yield* open({ prefix: name })
+      const [queue] = yield* store.queues
+      const others = (ids.length - 1) / 1e7
+      const outputTokens = (ids.length * (ids.length - 1)) / 2
+      assert.deepStrictEqual(queue?.usage, {
+        ...Usage.zero,
+        outputTokens,
+        costUsd: null,
+        bounds: { minUsd: 0.25 + others, maxUsd: 0.5 + others, maxTokens: outputTokens - 3 + 100 }
+      })
+      yield* store.prune({ statuses: ["completed", "failed", "cancelled"] })
+      const { tasks } = yield* store.list()
+      assert.strictEqual(
+        (yield* store.queues)[0]?.usage?.outputTokens,
+        tasks.reduce((sum, { usage }) => sum + (usage?.outputTokens ?? 0), 0)
+      )
     })
   )
 

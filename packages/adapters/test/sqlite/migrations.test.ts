@@ -35,6 +35,9 @@ const nextMigration = { name: "0002_add_color", sql: "ALTER TABLE tasks ADD COLU
 
 const id = Task.TaskId.make
 
+/** The usage of all tasks of version 1. */
+const usage = { inputTokens: 20, outputTokens: 40, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: 0.04 }
+
 describe("the migrations of a SQLite store", () => {
   it.effect("open a file of version 1 with all of its tasks", () =>
     Effect.gen(function* () {
@@ -81,7 +84,7 @@ describe("the migrations of a SQLite store", () => {
           ["completed", "failed", "cancelled", "running", "pending", "waiting"].map((id) => [id, "default", null, {}])
         )
         const older = { pending: 2, in_progress: 1, in_review: 0, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
-        assert.deepStrictEqual(yield* store.queues, [{ queue: "default", ...older }])
+        assert.deepStrictEqual(yield* store.queues, [{ queue: "default", ...older, usage }])
         const added = Task.makeNew({ id: "added", queue: "other", description: "Do added." })
         assert.deepStrictEqual(yield* store.add([Task.makeNew({ id: "pending", description: "Do pending." }), added]), {
           added: [id("added")],
@@ -99,7 +102,7 @@ describe("the migrations of a SQLite store", () => {
           [id("added")]
         )
         assert.deepStrictEqual(yield* store.queues, [
-          { queue: "default", ...older },
+          { queue: "default", ...older, usage },
           {
             queue: "other",
             pending: 0,
@@ -108,7 +111,8 @@ describe("the migrations of a SQLite store", () => {
             completed: 0,
             failed: 0,
             cancelled: 0,
-            waiting: 0
+            waiting: 0,
+            usage: null
           }
         ])
       })

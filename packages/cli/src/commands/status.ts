@@ -29,7 +29,7 @@ export const status = Command.make(
   },
   Effect.fnUntraced(function* (input) {
     const printed = input.json
-      ? Effect.flatMap(Snapshot.read({ watching: input.watch }), (snapshot) => printJson(Snapshot.Snapshot, snapshot))
+      ? Effect.flatMap(Snapshot.read, (snapshot) => printJson(Snapshot.Snapshot, snapshot))
       : Effect.flatMap(report, writeLines)
     if (!input.watch) return yield* printed
     const stdio = yield* Stdio.Stdio
@@ -81,7 +81,7 @@ const plain = Effect.gen(function* () {
 })
 
 const report = Effect.gen(function* () {
-  return statusReport(yield* Snapshot.read({ watching: false }), yield* canvas, {
+  return statusReport(yield* Snapshot.read, yield* canvas, {
     command: yield* commandName,
     now: yield* Clock.currentTimeMillis
   })

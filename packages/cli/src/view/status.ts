@@ -1,7 +1,7 @@
 /** The state of a store at one moment. */
 import type { BatchJournal } from "@baton/core/BatchJournal"
 import { optionalNullOr } from "@baton/core/OptionalKey"
-import { TaskId, type TaskStatus } from "@baton/core/Task"
+import { type Task, TaskId, type TaskStatus } from "@baton/core/Task"
 import { Counts, type QueueCounts, TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Usage from "@baton/core/Usage"
@@ -28,7 +28,7 @@ export const Snapshot = Schema.Struct({
   total: Schema.Int,
   counts: Counts,
   /** The queues that the counts are of, by name. */
-  queues: Schema.Array(Schema.Struct({ queue: Schema.String, ...Counts.fields })),
+  queues: Schema.Array(Schema.Struct({ queue: Schema.String, ...Counts.fields, usage: Schema.NullOr(Usage.Usage) })),
   /** Whether runs on this store are paused. */
   paused: Schema.Boolean,
   /** The tasks in progress that a worker has claimed and not started, of at most 1000. */
@@ -56,12 +56,8 @@ export const Snapshot = Schema.Struct({
     /** The number of tasks that were read: at most 1000 with each of the three statuses. */
     examined: Schema.Int
   }),
-  used: Schema.Struct({
-    /** The total usage; null if nothing was metered. */
-    usage: Schema.NullOr(Usage.Usage),
-    /** The number of tasks that were read: at most 5000, or 1000 with `--watch`. */
-    examined: Schema.Int
-  }),
+  /** The usage of all tasks; null if nothing was metered. */
+  usage: Schema.NullOr(Usage.Usage),
   /** The budgets of the queues that have one, by the name of the queue. */
   budgets: Schema.Array(QueueBudget),
   /** The concurrency that was set for running workers, in queues with tasks in progress. */
@@ -85,13 +81,11 @@ const maxExamined = 1000
 const maxReasons = 5
 
 /** Reads the state with a few queries, independent of the number of tasks. */
-export const read = Effect.fnUntraced(function* (options: {
-  /** Whether the state is read repeatedly. */
-  readonly watching: boolean
-}): Effect.fn.Return<Snapshot, TaskStoreError, TaskStore> {
+export const read: Effect.Effect<Snapshot, TaskStoreError, TaskStore> = Effect.gen(function* () {
   const store = yield* TaskStore
   const queues = yield* store.queues
   const counts = yield* store.counts
+  const failed = counts.failed === 0 ? [] : yield* firstWith("failed")
   const { paused } = yield* store.control
   const total =
     counts.pending + counts.in_progress + counts.in_review + counts.completed + counts.failed + counts.cancelled
@@ -99,13 +93,13 @@ export const read = Effect.fnUntraced(function* (options: {
     total,
     counts,
     queues,
+    usage: queues.reduce<Usage.Usage | null>((sum, { usage }) => Usage.add(sum, usage), null),
     paused,
     pauses: store.pauses === undefined ? [] : (yield* store.pauses.list).map(pausedQueue),
     ...(counts.in_progress === 0 ? { claimed: 0 } : yield* underWay),
-    deadLetters: counts.failed === 0 ? { feedback: [], examined: 0 } : yield* deadLetters,
-    dependents: yield* dependents(counts),
+    deadLetters: deadLetters(failed),
+    dependents: yield* dependents(counts, failed),
     budgets: store.budgets === undefined ? [] : (yield* store.budgets.list).map(queueBudget),
-    used: yield* used(options.watching ? 1000 : 5000),
     concurrency: yield* concurrency(store, queues),
     batches: store.batches === undefined ? [] : yield* pendingBatches(store.batches)
   }
@@ -124,14 +118,6 @@ const concurrency = (store: TaskStore["Service"], queues: ReadonlyArray<QueueCou
       .map(({ at, concurrency, queue, worker }) => ({ queue, worker, concurrency, at }))
   )
 
-/** Adds up the usage here, because keeping a sum in the store would slow down every write. */
-const used = (limit: number) =>
-  Stream.runFold(
-    pages({ limit, results: false }),
-    (): Snapshot["used"] => ({ usage: null, examined: 0 }),
-    ({ examined, usage }, task) => ({ usage: Usage.add(usage, task.usage), examined: examined + 1 })
-  )
-
 const underWay = Effect.gen(function* () {
   const store = yield* TaskStore
   const { tasks } = yield* store.list({ status: "in_progress", results: false, limit: maxExamined })
@@ -144,11 +130,12 @@ const underWay = Effect.gen(function* () {
   return { claimed, oldestRunning: { ...oldest, seconds } }
 })
 
-const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: Counts) {
-  if (cancelled + failed === 0) return { blocked: 0, cancelled: 0, failed: 0, examined: 0 }
-  const read = (status: TaskStatus) => Stream.runCollect(pages({ status, results: false, limit: maxExamined }))
-  const pending = waiting === 0 ? [] : yield* read("pending")
-  const gone = [...(yield* read("failed")), ...(yield* read("cancelled"))]
+const firstWith = (status: TaskStatus) => Stream.runCollect(pages({ status, results: false, limit: maxExamined }))
+
+const dependents = Effect.fnUntraced(function* ({ cancelled, waiting }: Counts, failed: ReadonlyArray<Task>) {
+  const gone = [...failed, ...(cancelled === 0 ? [] : yield* firstWith("cancelled"))]
+  if (gone.length === 0) return { blocked: 0, cancelled: 0, failed: 0, examined: 0 }
+  const pending = waiting === 0 ? [] : yield* firstWith("pending")
   const unreachable = new Set<string>(gone.map(({ id }) => id))
   let blocked = 0
   // A task that is added with its dependency can come before it, so one pass is not enough.
@@ -173,18 +160,12 @@ const dependents = Effect.fnUntraced(function* ({ cancelled, failed, waiting }: 
   }
 })
 
-const deadLetters = Effect.gen(function* () {
+const deadLetters = (failed: ReadonlyArray<Task>): Snapshot["deadLetters"] => {
   const causes = new Causes(maxExamined)
-  let examined = 0
-  yield* Stream.runForEachArray(pages({ status: "failed", limit: maxExamined }), (tasks) =>
-    Effect.sync(() => {
-      examined += tasks.length
-      for (const { feedback } of tasks) causes.add(feedback ?? "no feedback")
-    })
-  )
+  for (const { feedback } of failed) causes.add(feedback ?? "no feedback")
   const feedback = causes.ranked().slice(0, maxReasons)
-  return { feedback: feedback.map(({ tasks, text }) => ({ text, count: tasks })), examined }
-})
+  return { feedback: feedback.map(({ tasks, text }) => ({ text, count: tasks })), examined: failed.length }
+}
 
 /** Options of the report. */
 export interface ReportOptions {
@@ -309,11 +290,8 @@ const inProgressNote = ({ claimed, oldestRunning }: Snapshot): string =>
       : [`oldest: ${firstLine(oldestRunning.id)}, ${elapsed(Duration.seconds(oldestRunning.seconds))}`])
   ].join("; ")
 
-const usedLines = ({ total, used }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {
-  if (used.usage === null) return []
-  const part = used.examined < total ? ` (the first ${number(used.examined)} tasks)` : ""
-  return ["", `${style.bold("Used")}  ${fit(`${usage(used.usage)}${part}`, columns - 6)}`]
-}
+const usedLines = ({ usage: used }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> =>
+  used === null ? [] : ["", `${style.bold("Used")}  ${fit(usage(used), columns - 6)}`]
 
 /** One line for the budget of the only queue, and a list for several. */
 const budgetReport = ({ budgets, queues }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {

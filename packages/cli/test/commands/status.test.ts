@@ -142,6 +142,7 @@ describe("baton status", () => {
     Effect.gen(function* () {
       yield* everyKind
       const { stdout } = yield* baton(["status", "--json"])
+      const usage = { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 }
       const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toEncoded(Snapshot)))
       assert.deepStrictEqual(yield* decode(stdout), {
         total: 6,
@@ -155,7 +156,8 @@ describe("baton status", () => {
             completed: 1,
             failed: 1,
             cancelled: 1,
-            waiting: 1
+            waiting: 1,
+            usage
           }
         ],
         paused: false,
@@ -163,10 +165,7 @@ describe("baton status", () => {
         oldestRunning: { id: "ship", startedAt: "2026-01-05T09:01:02.500Z", seconds: 180 },
         dependents: { blocked: 0, cancelled: 0, failed: 0, examined: 4 },
         deadLetters: { feedback: [{ text: "exit code 2: 3 links are dead…", count: 1 }], examined: 1 },
-        used: {
-          usage: { ...Usage.zero, inputTokens: 1200, outputTokens: 34, costUsd: 0.0123 },
-          examined: 6
-        },
+        usage,
         budgets: [],
         concurrency: [],
         pauses: [],

@@ -61,6 +61,7 @@ import { starting, withoutStarts } from "./internal/starting.ts"
 import { sweeping } from "./internal/sweeping.ts"
 import { text } from "./internal/text.ts"
 import { transferring } from "./internal/transferring.ts"
+import { usageOfQueues, usageOfRevised } from "./internal/usage.ts"
 import { waiting } from "./internal/waiting.ts"
 import { workers } from "./internal/workers.ts"
 
@@ -210,6 +211,7 @@ const groupsOf = ({
   ["workers", workers],
   ["administration", administration],
   revisions ? ["revising", revising] : ["revising (skipped: the store cannot)", noRevisions],
+  ["usage", revisions ? [...usageOfQueues, ...usageOfRevised] : usageOfQueues],
   ["text", text],
   ["transfer", transferring],
   ["known failures of queues", hazards],

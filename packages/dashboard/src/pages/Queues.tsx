@@ -1,3 +1,4 @@
+import { totalTokens } from "@baton/core/Usage"
 import { Link } from "@tanstack/react-router"
 import type { Queue } from "../schema.ts"
 import { useQueues, useRates } from "../api/queries.ts"
@@ -8,7 +9,7 @@ import { Workers } from "../components/Workers.tsx"
 import { statusName } from "../components/Status.tsx"
 import { ended, reasons, statuses, total } from "../text/waiting.ts"
 import { workflowOf } from "../text/workflows.ts"
-import { count, elapsed, number, percent } from "../text/format.ts"
+import { cost, count, elapsed, number, percent } from "../text/format.ts"
 
 /** The share of each status, as one bar. */
 const Progress = ({ queue }: { readonly queue: Queue }) => {
@@ -84,6 +85,11 @@ const QueueCard = ({
               </Link>
             </li>
           ))}
+        {queue.usage !== null && (
+          <li className="muted">
+            {cost(queue.usage)} used, {count(totalTokens(queue.usage), "token")}
+          </li>
+        )}
         <li className="queue-rate muted">
           {left === 0
             ? "All tasks have ended"

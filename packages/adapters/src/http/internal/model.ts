@@ -84,6 +84,8 @@ export interface Worker extends Schema.Schema.Type<typeof Worker> {}
 export const Queue = Schema.Struct({
   queue: QueueName,
   ...Counts.fields,
+  /** The usage of all tasks of the queue; null if nothing was metered. */
+  usage: Schema.NullOr(Usage),
   /** A worker without tasks in progress is not known. Read once a second at most. */
   workers: Schema.Struct({
     total: Schema.Int,

@@ -2,8 +2,10 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { AddReply, NewTaskRow, RestoreAttemptRow, RestoreRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as UsageSum from "@baton/core/UsageSum"
 import { booleans, type Database, numbers, texts, times } from "./database.ts"
 import { counted, type Names } from "./names.ts"
+import * as Usage from "./usage.ts"
 
 /** Adds tasks: new ones, and tasks of another store. */
 
@@ -60,7 +62,9 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
 
   count: `
     INSERT INTO ${changes}
-    SELECT * FROM unnest($1::text[], ${counted.map((_, index) => `$${index + 2}::float8[]`).join(", ")})`,
+    SELECT ${["queue", ...counted].map((name) => `x.${name}`).join(", ")}, x.usage::bigint[]
+    FROM unnest($1::text[], ${counted.map((_, index) => `$${index + 2}::float8[]`).join(", ")}, $${counted.length + 2}::text[])
+      AS x (queue, ${counted.join(", ")}, usage)`,
 
   /** Keeps others from adding a task that a restored task waits for. */
   lock: `LOCK TABLE ${inputs} IN SHARE ROW EXCLUSIVE MODE`,
@@ -140,7 +144,7 @@ const hasSameDetails = (present: Existing, task: NewTaskRow): boolean =>
 const isSameWork = (present: Existing, { description, payload, queue }: NewTaskRow): boolean =>
   present.queue === queue && present.payload === payload && (payload !== null || present.description === description)
 
-type Counts = Record<(typeof counted)[number], number>
+type Counts = Record<(typeof counted)[number], number> & { usage: UsageSum.UsageSum }
 
 /** How a call changed the counts of each queue. */
 const makeCounts = () => {
@@ -150,7 +154,16 @@ const makeCounts = () => {
     of: (queue: string): Counts => {
       const known = byQueue.get(queue)
       if (known !== undefined) return known
-      const counts = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+      const counts = {
+        pending: 0,
+        in_progress: 0,
+        in_review: 0,
+        completed: 0,
+        failed: 0,
+        cancelled: 0,
+        waiting: 0,
+        usage: UsageSum.zero
+      }
       byQueue.set(queue, counts)
       return counts
     }
@@ -215,7 +228,8 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
     return Effect.asVoid(
       db.run(sql.count, [
         texts(Array.from(byQueue.keys())),
-        ...counted.map((kind) => numbers(counts.map((each) => each[kind])))
+        ...counted.map((kind) => numbers(counts.map((each) => each[kind]))),
+        texts(counts.map(({ usage }) => (usage === UsageSum.zero ? "{}" : Usage.arrayOf(usage))))
       ])
     )
   }
@@ -361,8 +375,10 @@ export const make = (db: Database, names: Names): Pick<TaskStoreDriver, "add" | 
 
     const counts = makeCounts()
     for (const { count, queue } of freed) counts.of(queue).waiting -= count
-    for (const { id, queue, status } of records) {
-      counts.of(queue)[status]++
+    for (const { id, queue, status, usage } of records) {
+      const counted = counts.of(queue)
+      counted[status]++
+      if (usage !== null) counted.usage = UsageSum.add(counted.usage, UsageSum.ofJson(usage))
       if (status === "pending" && waiting.has(id)) counts.of(queue).waiting++
     }
     yield* count(counts.byQueue)

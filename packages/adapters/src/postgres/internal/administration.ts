@@ -7,6 +7,7 @@ import * as Budgets from "./budgets.ts"
 import { boolean, type Database, int, number, numbers, type Parameter, text, texts } from "./database.ts"
 import { controlColumns, countChange, giveUpLease, isInQueue, keepOutput, type Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
+import * as Usage from "./usage.ts"
 
 /** A statement for tasks by their ids, and one for the next part of all tasks with a status, of one queue or of all. */
 export interface Forms {
@@ -22,7 +23,7 @@ export const statements = (names: Names) => {
   const picked = (rows: string) => `
     picked AS MATERIALIZED (
       SELECT t.seq, t.queue, t.status AS was, t.blockers, t.token, t.claim_call, t.attempts AS number, t.owner, t.started_at,
-        t.execution, t.attempt_usage, ${Budgets.endColumns}
+        t.execution, t.attempt_usage, t.usage, ${Budgets.endColumns}
       FROM ${tasks} t WHERE ${rows} FOR UPDATE
     )`
   /** `queue` is the parameter of the form for a status. */
@@ -144,7 +145,14 @@ export const statements = (names: Names) => {
         inputs AS (DELETE FROM ${inputs} i USING picked p WHERE i.seq = p.seq RETURNING i.seq, i.id),
         ledger AS (DELETE FROM ${attempts} a USING picked p WHERE a.task = p.seq),
         links AS (DELETE FROM ${dependencies} d USING picked p WHERE d.task = p.seq),
-        counted AS (INSERT INTO ${changes} ${countChange("done")})
+        counted AS (
+          INSERT INTO ${changes} ${countChange(
+            `(
+              SELECT queue, was, status, blockers, ${Usage.ofTask("usage")} AS used FROM done
+            ) d`,
+            { usage: Usage.total("used", "-") }
+          )}
+        )
         ${changed("inputs")}`,
       `AND ($3 IS NULL OR t.updated_at <= now() - $3 * interval '1 ms')
         AND NOT EXISTS (

@@ -155,8 +155,8 @@ export const make = (db: Database, statements: Statements, { explain, locate }: 
       }
       if (found.length === rows.length) break
       const written = new Set(found.map(({ n }) => n))
-      const notWritten = located.flatMap(({ call, index, row, seq }) =>
-        written.has(index) ? [] : { index, row, location: { seq, call } }
+      const notWritten = located.flatMap(({ call, index, row, seq, usage }) =>
+        written.has(index) ? [] : { index, row, location: { seq, call, usage } }
       )
       const explained = yield* explain([...missed, ...notWritten])
       lost.push(...explained.filter(({ isCurrent }) => !isCurrent))

@@ -8,6 +8,7 @@ import type { Claims } from "./leases.ts"
 import { claimColumns, later, type Names } from "./names.ts"
 import * as Pauses from "./pauses.ts"
 import type { Statements } from "./statements.ts"
+import * as Usage from "./usage.ts"
 
 /** The statements that claim tasks. */
 export const statements = (names: Names) => {
@@ -29,7 +30,7 @@ export const statements = (names: Names) => {
         FROM picked p WHERE t.seq = p.seq RETURNING t.*, p.repeated
       ),
       counted AS (
-        INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0, 0 FROM claimed HAVING count(*) > 0
+        INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0, 0, ${Usage.none} FROM claimed HAVING count(*) > 0
       )
       ${rows}`
   const newToken = `greatest(t.token, (SELECT token_floor FROM ${control} WHERE id = 1)) + 1`
@@ -107,7 +108,7 @@ export const statements = (names: Names) => {
 /** Claims tasks, and remembers the claims. */
 export const make = (db: Database, statements: Statements, claims: Claims): Pick<TaskStoreDriver, "claim"> => {
   const claimed = (rows: ReadonlyArray<ClaimedRow>): ReadonlyArray<ClaimRow> => {
-    for (const { call, id, seq, token } of rows) claims.remember(id, { seq, token, call })
+    for (const { call, id, seq, token, usage } of rows) claims.remember(id, { seq, token, call, usage })
     return rows
   }
 
@@ -207,4 +208,5 @@ interface ClaimedRow extends ClaimRow {
   readonly seq: number
   readonly token: number
   readonly call: number
+  readonly usage: string | null
 }

@@ -51,7 +51,8 @@ export const make = Effect.fnUntraced(function* (
   const fence = Leases.fence(db, statements, claims)
   const adding = Adding.make(db, names)
   const { claim } = Claiming.make(db, statements, claims)
-  const { settle } = Settling.make(db, statements, claims, fence)
+  const { settle } = Settling.make(statements, claims, fence)
+  const leases = Leases.make(statements, claims, fence)
   const { amend, decide } = Reviews.make(db, statements)
   const instance = yield* Random.nextIntBetween(0, 2 ** 40)
 
@@ -85,12 +86,16 @@ export const make = Effect.fnUntraced(function* (
     // A claim passes over rows that another one has locked, so an empty claim does not mean an empty store.
     contendedPause: Duration.millis(20),
     ...adding,
-    ...Leases.make(statements, fence),
+    ...leases,
     ...Sweeping.make(db, statements),
     ...Reading.make(db, statements),
     ...Administration.make(db, statements),
     add: (tasks, options) => Effect.tap(adding.add(tasks, options), noteCountChange),
     claim: (request) => Effect.tap(claim(request), (claims) => (claims.length === 0 ? Effect.void : noteCountChange)),
+    checkpoint: (checkpoints) =>
+      Effect.tap(leases.checkpoint(checkpoints), () =>
+        checkpoints.some(({ usage }) => usage !== null) ? noteCountChange : Effect.void
+      ),
     settle: (settlements) => Effect.tap(settle(settlements), noteCountChange),
     decide: (decisions) => Effect.tap(decide(decisions), noteCountChange),
     amend,

@@ -5,6 +5,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { again } from "./database.ts"
 import * as Errors from "./errors.ts"
 import { literal, quote } from "./names.ts"
+import * as Usage from "./usage.ts"
 
 /** One step of a schema's history. Its statements run in the given order, in one transaction. */
 export interface Migration {
@@ -331,6 +332,22 @@ export const migrations: ReadonlyArray<Migration> = [
       // Texts that processes share. The settings of running workers are not copied, because those workers have ended.
       `CREATE TABLE ${schema}.texts (name text COLLATE "C" PRIMARY KEY, text text NOT NULL)`,
       `ALTER TABLE ${schema}.control DROP COLUMN concurrency`
+    ]
+  },
+  {
+    name: "0014_add_usage_sums",
+    statements: (schema) => [
+      // By how much a write has changed the usage of the tasks of the queue. Without a default afterwards, so that a worker of an
+      // earlier version fails instead of losing usage.
+      `ALTER TABLE ${schema}.count_changes ADD COLUMN usage bigint[] NOT NULL DEFAULT '{}'`,
+      `ALTER TABLE ${schema}.count_changes ALTER COLUMN usage DROP DEFAULT`,
+      `INSERT INTO ${schema}.count_changes
+        (queue, pending, in_progress, in_review, completed, failed, cancelled, waiting, usage)
+      SELECT queue, 0, 0, 0, 0, 0, 0, 0, ${Usage.total("a")} FROM (
+        SELECT queue, ${Usage.ofJson} AS a FROM (
+          SELECT queue, usage::jsonb AS u FROM ${schema}.tasks WHERE usage IS NOT NULL OFFSET 0
+        ) t OFFSET 0
+      ) t GROUP BY queue`
     ]
   }
 ]

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer"
+import * as Usage from "./usage.ts"
 
 /** Identifiers and texts in statements, and what the statements of a store share. All of it is constant text. */
 
@@ -23,7 +24,7 @@ const places = 1_024
 
 const statuses = ["pending", "in_progress", "in_review", "completed", "failed", "cancelled"] as const
 
-/** What the tasks of a queue are counted by: the columns of `count_changes` after the queue, in their order. */
+/** What the tasks of a queue are counted by: the columns of `count_changes` between the queue and the usage, in their order. */
 export const counted = [...statuses, "waiting"] as const
 
 /** The tables of one store. */
@@ -47,7 +48,7 @@ export const make = (schemaName: string) => {
     batchRequests: `${schema}.batch_requests`,
 
     /** Where a write records how it changed the counts. */
-    changes: `${schema}.count_changes (queue, ${counted.join(", ")})`,
+    changes: `${schema}.count_changes (queue, ${counted.join(", ")}, usage)`,
 
     /** The `seq` of the task at place `n` of a statement. The statement takes one number from the sequence. */
     seqAt: (n: string) => `((SELECT nextval(${literal(`${schema}.task_seq`)})) * ${places} + ${n})`,
@@ -83,15 +84,17 @@ const isWaiting = (status: string) => `${status} = 'pending' AND blockers > 0`
 
 /**
  * How a statement changed the counts of each queue. `rows` has the columns `queue`, `was` and `status`, the latter two null
- * where there is no task, and `blockers`. `freed` holds for the rows of waiting tasks that the statement freed.
+ * where there is no task, and `blockers`. `freed` holds for the rows of waiting tasks that the statement freed, and `usage` is the sum
+ * of what the rows change of the usage of their queue.
  */
-export const countChange = (rows: string, freed = "false") => {
+export const countChange = (rows: string, { freed = "false", usage = Usage.none } = {}) => {
   const change = (after: string, before: string) =>
     `count(*) FILTER (WHERE ${after}) - count(*) FILTER (WHERE ${before})`
   const changes = statuses.map((status) => change(`status = '${status}'`, `was = '${status}'`))
   return `
     SELECT queue, ${changes.join(", ")},
-      ${change(isWaiting("status"), isWaiting("was"))} - count(*) FILTER (WHERE ${freed})
+      ${change(isWaiting("status"), isWaiting("was"))} - count(*) FILTER (WHERE ${freed}),
+      ${usage}
     FROM ${rows} GROUP BY queue`
 }
 

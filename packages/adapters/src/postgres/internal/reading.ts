@@ -15,6 +15,7 @@ import { isClaimable, level, levels, runningOf } from "./claimable.ts"
 import { boolean, type Database, int, numbers, text, texts } from "./database.ts"
 import { controlColumns, counted, isInQueue, listedColumns, type Names, taskColumns } from "./names.ts"
 import type { Statements } from "./statements.ts"
+import * as Usage from "./usage.ts"
 
 /** The number of tasks that one statement of a search looks at. */
 const searched = 10_000
@@ -69,7 +70,7 @@ export const statements = (names: Names) => {
     attempts: ledger(`SELECT i.seq FROM ${inputs} i WHERE i.id = $1`),
 
     counts: `
-      SELECT queue, ${counted.map((kind) => `sum(${kind})::float8 AS ${kind}`).join(", ")},
+      SELECT queue, ${counted.map((kind) => `sum(${kind})::float8 AS ${kind}`).join(", ")}, ${Usage.columnsOf("usage")},
         sum(pending + in_progress + in_review + completed + failed + cancelled) > 0 AS "hasTasks", count(*)::float8 AS parts
       FROM ${countChanges} GROUP BY queue`,
 
@@ -84,8 +85,8 @@ export const statements = (names: Names) => {
         )) RETURNING *
       )
       INSERT INTO ${changes}
-      SELECT queue, ${counted.map((kind) => `sum(${kind})`).join(", ")} FROM gone GROUP BY queue
-      HAVING ${counted.map((kind) => `sum(${kind}) <> 0`).join(" OR ")}`,
+      SELECT queue, ${counted.map((kind) => `sum(${kind})`).join(", ")}, ${Usage.total("usage")} FROM gone GROUP BY queue
+      HAVING ${counted.map((kind) => `sum(${kind}) <> 0`).join(" OR ")} OR ${Usage.isSome("usage")}`,
 
     /** The following statements of the transaction see the store at one moment. */
     snapshot: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",

@@ -3,14 +3,27 @@ import type { TaskStatus } from "@baton/core/Task"
 import type { LostLeaseRow, SettlementRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Budgets from "./budgets.ts"
-import { booleans, type Database, numbers, texts } from "./database.ts"
-import * as Errors from "./errors.ts"
-import { type Claims, type Fence, indexed, isInRow, isLeased, type LeaseOnRow, mostTries, written } from "./leases.ts"
+import { booleans, numbers, texts } from "./database.ts"
+import {
+  type Claims,
+  type Fence,
+  forWritten,
+  hasUsage,
+  isInRow,
+  isLeased,
+  type LeaseOnRow,
+  usageParameters,
+  written
+} from "./leases.ts"
 import { countChange, giveUpLease, later, type Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
+import * as Usage from "./usage.ts"
 
-/** Frees the tasks that wait for the completed ones in `done`, whose status was `was`, and counts the changes of both. */
-export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus) => `
+/**
+ * Frees the tasks that wait for the completed ones in `done`, whose status was `was` and whose usage changed by `usage`, and
+ * counts the changes of both.
+ */
+export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus, usage = "NULL::bigint[]") => `
     freed AS (
       UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
       FROM (
@@ -24,11 +37,11 @@ export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus
     counted AS (
       INSERT INTO ${changes} ${countChange(
         `(
-          SELECT queue, '${was}' AS was, status, blockers, false AS freed FROM done
+          SELECT queue, '${was}' AS was, status, blockers, false AS freed, ${usage} AS usage_change FROM done
           UNION ALL
-          SELECT queue, NULL, NULL, 0, true FROM freed WHERE status = 'pending' AND blockers = 0
+          SELECT queue, NULL, NULL, 0, true, NULL FROM freed WHERE status = 'pending' AND blockers = 0
         ) d`,
-        "freed"
+        { freed: "freed", usage: Usage.total("usage_change") }
       )}
     )`
 
@@ -44,14 +57,16 @@ export const statements = (names: Names) => {
           attempt_usage = x.attempt_usage, usage = x.usage, verified = x.verified, feedback = NULL, checkpoint = NULL,
           updated_at = now()
         FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::boolean[], $9::float8[], $10::float8[])
-          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified, used_cost, used_tokens)
-        WHERE ${isLeased} AND t.parent = 0
-        RETURNING t.seq, t.queue, t.token, ${Budgets.endColumns}, x.used_cost, x.used_tokens
+            $8::boolean[], $9::float8[], $10::float8[], $11::text[], $12::text[])
+          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified, used_cost, used_tokens,
+            usage_before, usage_change)
+        WHERE ${isLeased} AND ${hasUsage} AND t.parent = 0
+        RETURNING t.seq, t.queue, t.token, ${Budgets.endColumns}, x.used_cost, x.used_tokens, x.usage_change::bigint[]
       ),
       committed AS (${Budgets.commitUsed(names, "done")}),
       counted AS (
-        INSERT INTO ${changes} SELECT queue, 0, -count(*), 0, count(*), 0, 0, 0 FROM done GROUP BY queue
+        INSERT INTO ${changes} SELECT queue, 0, -count(*), 0, count(*), 0, 0, 0, ${Usage.total("usage_change")} FROM done
+        GROUP BY queue
       ) ${written}`,
 
     /**
@@ -65,10 +80,10 @@ export const statements = (names: Names) => {
           t.execution AS saved, t.attempt_usage AS saved_usage, ${Budgets.endColumns}
         FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::float8[],
             $8::float8[], $9::text[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
-            $16::text[], $17::float8[], $18::float8[])
+            $16::text[], $17::float8[], $18::float8[], $19::text[], $20::text[])
           AS x (seq, token, call, id, outcome, status, returned, delay, error, feedback, verified, execution,
-            verification, attempt_usage, usage, checkpoint, used_cost, used_tokens)
-        JOIN ${tasks} t ON ${isLeased}
+            verification, attempt_usage, usage, checkpoint, used_cost, used_tokens, usage_before, usage_change)
+        JOIN ${tasks} t ON ${isLeased} AND ${hasUsage}
       ),
       locked AS MATERIALIZED (
         SELECT t.seq FROM ${tasks} t WHERE t.seq IN (
@@ -103,22 +118,23 @@ export const statements = (names: Names) => {
           CASE WHEN outcome = 'released' THEN coalesce(attempt_usage, saved_usage) ELSE attempt_usage END
         FROM done WHERE NOT ${isInRow("done")}
       ),
-      ${freeing(names, "in_progress")} ${written}`
+      ${freeing(names, "in_progress", "usage_change::bigint[]")} ${written}`
   }
 }
 
-export const make = (
-  db: Database,
-  statements: Statements,
-  claims: Claims,
-  { write }: Fence
-): Pick<TaskStoreDriver, "settle"> => {
+export const make = (statements: Statements, claims: Claims, { writeAll }: Fence): Pick<TaskStoreDriver, "settle"> => {
   /** Whether a task was seen that others wait for. */
   let hasDependencies = false
 
   const used = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => [
     numbers(located.map(({ row }) => row.spent.nanoUsd)),
-    numbers(located.map(({ row }) => row.spent.tokens))
+    numbers(located.map(({ row }) => row.spent.tokens)),
+    ...usageParameters(
+      located.map(({ row, usage }) => ({
+        before: usage,
+        after: row.outcome === "released" ? (row.usage ?? usage) : row.usage
+      }))
+    )
   ]
 
   const completing = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
@@ -156,19 +172,18 @@ export const make = (
   const settle = Effect.fnUntraced(function* (
     settlements: ReadonlyArray<SettlementRow>
   ): Effect.fn.Return<ReadonlyArray<LostLeaseRow>, TaskStoreError> {
-    const lost: Array<LostLeaseRow> = []
-    let rows = indexed(settlements)
-    for (let tries = 0; rows.length > 0; tries++) {
-      if (tries === mostTries) return yield* Effect.fail(Errors.unavailable(Errors.contended(db.place)))
-      const isCompletion = !hasDependencies && rows.every(({ row }) => row.outcome === "completed")
-      const missed = yield* write(rows, isCompletion ? completing : settling)
-      lost.push(...missed.filter(({ isCurrent }) => !isCurrent))
-      rows = missed.filter(({ isCurrent }) => isCurrent)
-      hasDependencies ||= rows.length > 0
-    }
+    const lost = yield* writeAll(
+      settlements,
+      (rows) => {
+        const isCompletion = !hasDependencies && rows.every(({ row }) => row.outcome === "completed")
+        return isCompletion ? completing(rows) : settling(rows)
+      },
+      (missed) => {
+        hasDependencies ||= missed.some(({ isUsageOther }) => !isUsageOther)
+      }
+    )
     // A lost claim stays, so that a repeated write does not take another claim with the same token for it.
-    const lostIndexes = new Set(lost.map(({ index }) => index))
-    for (const [index, settlement] of settlements.entries()) if (!lostIndexes.has(index)) claims.forget(settlement)
+    forWritten(settlements, lost, claims.forget)
     return lost
   })
 

@@ -154,8 +154,10 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     counts: run(Reading.counts, [], (reply) =>
       Encoding.array(reply).map((row) => {
-        const [queue, pending, in_progress, in_review, completed, failed, cancelled, waiting] = Encoding.array(row)
-        return { queue, pending, in_progress, in_review, completed, failed, cancelled, waiting }
+        const [queue, pending, in_progress, in_review, completed, failed, cancelled, waiting, usage] =
+          Encoding.array(row)
+        const counts = { queue, pending, in_progress, in_review, completed, failed, cancelled, waiting }
+        return Object.assign(counts, Encoding.usageSum(usage))
       })
     ),
 

@@ -13,6 +13,7 @@ import type {
   SpendingRow,
   TaskRow
 } from "@baton/core/TaskStoreDriver"
+import * as UsageSum from "@baton/core/UsageSum"
 import { UnreadableReply } from "./errors.ts"
 
 /** Between the rows of a driver and the arguments and replies of the scripts in `lua`. */
@@ -397,6 +398,12 @@ export const budgetRow = (reply: Reply): BudgetRow => {
 export const pauseRow = (reply: Reply): PauseRow => {
   const [queue, cause, until = null, probeUntil = null, reason, revision] = array(reply)
   return { queue, cause, until, probeUntil, reason, revision }
+}
+
+/** The sum of the usage of a queue, as `usages.save` in `lua/usage.ts` writes it. */
+export const usageSum = (reply: Reply): UsageSum.UsageSum => {
+  if (reply === null || reply === undefined) return UsageSum.zero
+  return UsageSum.fromColumns(text(reply).split(" ").map(number))
 }
 
 /** The outcomes of attempts whose output the next attempt gets. */

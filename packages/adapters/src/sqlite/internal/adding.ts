@@ -1,5 +1,6 @@
 import type { TaskStatus } from "@baton/core/Task"
 import type { AddReply, NewTaskRow, RestoreRow } from "@baton/core/TaskStoreDriver"
+import * as UsageSum from "@baton/core/UsageSum"
 import type { Writing } from "./connection.ts"
 import type { Preparing } from "./preparing.ts"
 import * as Rows from "./rows.ts"
@@ -187,6 +188,7 @@ export const restore = (writing: Writing, records: ReadonlyArray<RestoreRow>): R
   for (const { moved, record, seq } of inserted) {
     const blockers = record.waitsFor.filter((id) => sql.state(id)?.status !== "completed")
     moved[record.status]++
+    if (record.usage !== null) moved.usage = UsageSum.add(moved.usage, UsageSum.ofJson(record.usage))
     if (block(sql, seq, blockers) && record.status === "pending") moved.waiting++
   }
   for (const { id, status } of records) {

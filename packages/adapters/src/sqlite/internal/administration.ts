@@ -5,7 +5,17 @@ import type { Writing } from "./connection.ts"
 import { byStatus, isIn, stateColumns, tasksOf } from "./fragments.ts"
 import type { Preparing } from "./preparing.ts"
 import * as Rows from "./rows.ts"
-import { count, decodeState, move, type State, stateOf, type Tallies, tallyOf } from "./transitions.ts"
+import {
+  count,
+  decodeState,
+  jsonOrNull,
+  meter,
+  move,
+  type State,
+  stateOf,
+  type Tallies,
+  tallyOf
+} from "./transitions.ts"
 
 type Json = string
 
@@ -174,6 +184,7 @@ export const prune = (
     selection,
     from,
     ({ queue, seq, status, token }, tallies) => {
+      meter(tallies, queue, jsonOrNull(sql.usageOf(seq)?.usage), null)
       sql.removeTask(seq)
       sql.removeInputs(seq)
       sql.removeAttempts(seq)

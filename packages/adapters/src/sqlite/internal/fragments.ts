@@ -5,6 +5,20 @@ import type { TaskStatus } from "@baton/core/Task"
 /** What a transition looks at. */
 export const stateColumns = "seq, id, queue, status, blockers, attempts, token, owner, started_at, updated_at"
 
+/** The columns of a queue with the sum of the usage of its tasks, in the order of `UsageSum.columns`. */
+export const usageColumns = [
+  "usages",
+  "input_tokens",
+  "output_tokens",
+  "cache_read_tokens",
+  "cache_write_tokens",
+  "max_tokens",
+  "min_nano_usd",
+  "max_nano_usd",
+  "unknown_costs",
+  "unbounded_costs"
+] as const
+
 /** Whether a task is in the queue with this name; null is any queue. */
 export const isIn = (name: string) => `(${name} IS NULL OR queue = (SELECT queue FROM queues WHERE name = ${name}))`
 

@@ -3,7 +3,7 @@ import type { Writing } from "./connection.ts"
 import { isLeased } from "./fragments.ts"
 import type { Preparing } from "./preparing.ts"
 import type { Statements } from "./statements.ts"
-import { later } from "./transitions.ts"
+import { count, later, type Metered, meterAll, replaceUsage, type Tallies } from "./transitions.ts"
 
 type Json = string
 
@@ -19,8 +19,16 @@ export const statements = ({ change, run }: Preparing) => ({
 
   /** Written as the attempt's execution alone: it becomes the checkpoint when the attempt ends without a settlement. */
   checkpoint: change<
-    [execution: Json, executionUsage: Json | null, usage: Json | null, now: number, id: string, token: number]
-  >(`UPDATE tasks SET execution = ?, attempt_usage = ?, usage = ?, updated_at = ? WHERE ${isLeased}`)
+    [
+      execution: Json,
+      executionUsage: Json | null,
+      usage: Json | null,
+      now: number,
+      id: string,
+      token: number,
+      usageBefore: Json | null
+    ]
+  >(`UPDATE tasks SET execution = ?, attempt_usage = ?, usage = ?, updated_at = ? WHERE ${isLeased} AND usage IS ?`)
 })
 
 /** Calls `write` for each lease, and returns the leases for which it changed nothing: they are no longer current. */
@@ -46,7 +54,17 @@ export const extend = ({ now, sql }: Writing, leases: ReadonlyArray<LeaseRow>, l
   return underLeases(sql, leases, ({ id, token }) => sql.extend(leaseUntil, id, token))
 }
 
-export const checkpoint = ({ now, sql }: Writing, checkpoints: ReadonlyArray<CheckpointRow>) =>
-  underLeases(sql, checkpoints, ({ execution, executionUsage, id, token, usage }) =>
-    sql.checkpoint(execution, executionUsage, usage, now, id, token)
-  )
+export const checkpoint = (writing: Writing, checkpoints: ReadonlyArray<CheckpointRow>) => {
+  const { now, sql } = writing
+  const metered: Array<Metered> = []
+  const lost = underLeases(sql, checkpoints, (row) => {
+    const { execution, executionUsage, id, token, usage } = row
+    return replaceUsage(sql, row, metered, (before) =>
+      sql.checkpoint(execution, executionUsage, usage, now, id, token, before)
+    )
+  })
+  const tallies: Tallies = new Map()
+  meterAll(sql, tallies, metered)
+  count(writing, tallies)
+  return lost
+}

@@ -1,9 +1,24 @@
+import * as UsageSum from "@baton/core/UsageSum"
 import type { DatabaseSync } from "node:sqlite"
 import type * as SqliteFile from "../../internal/SqliteFile.ts"
+import { usageColumns } from "./fragments.ts"
 
 export interface Migration {
   readonly name: string
   readonly sql: string
+  /** What SQL cannot say, in the same transaction. */
+  readonly afterwards?: ((db: DatabaseSync) => void) | undefined
+}
+
+/** Adds up the usage of all tasks of each queue. */
+const sumUsage = (db: DatabaseSync) => {
+  const sums = new Map<number, UsageSum.UsageSum>()
+  for (const { queue, usage } of db.prepare("SELECT queue, usage FROM tasks WHERE usage IS NOT NULL").iterate()) {
+    const sum = sums.get(Number(queue)) ?? UsageSum.zero
+    sums.set(Number(queue), UsageSum.add(sum, UsageSum.ofJson(String(usage))))
+  }
+  const save = db.prepare(`UPDATE queues SET ${usageColumns.map((name) => `${name} = ?`).join(", ")} WHERE queue = ?`)
+  for (const [queue, sum] of sums) save.run(...UsageSum.columns.map((name) => sum[name]), queue)
 }
 
 /**
@@ -322,6 +337,24 @@ export const migrations: ReadonlyArray<Migration> = [
       CREATE TABLE texts (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
       ALTER TABLE control DROP COLUMN concurrency;
     `
+  },
+  {
+    name: "0015_add_usage_sums",
+    sql: `
+      -- The sum of the usage of all tasks of a queue, which changes in the transactions that change the tasks. Costs are in
+      -- nano-dollars.
+      ALTER TABLE queues ADD COLUMN usages INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN input_tokens INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN output_tokens INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN cache_read_tokens INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN cache_write_tokens INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN max_tokens INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN min_nano_usd INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN max_nano_usd INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN unknown_costs INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE queues ADD COLUMN unbounded_costs INTEGER NOT NULL DEFAULT 0;
+    `,
+    afterwards: sumUsage
   }
 ]
 
@@ -332,7 +365,10 @@ export const formatOf = (migrations: ReadonlyArray<Migration>): SqliteFile.Forma
   applicationId: 0x4241544e,
   version: migrations.length,
   migrate: (db: DatabaseSync, from) => {
-    for (const { sql } of migrations.slice(from)) db.exec(sql)
+    for (const { afterwards, sql } of migrations.slice(from)) {
+      db.exec(sql)
+      afterwards?.(db)
+    }
   },
   ifDamaged: (filename) => `restore it from a backup, or save the rest with "sqlite3 ${filename} .recover"`
 })

@@ -1,8 +1,13 @@
 import type { Writing } from "./connection.ts"
+import { usageColumns } from "./fragments.ts"
 import type { Preparing } from "./preparing.ts"
+import { count, jsonOrNull, meter, type Tallies } from "./transitions.ts"
+
+/** The number of tasks whose usage one statement reads. */
+const summed = 10_000
 
 /** The statements that make a damaged file consistent. */
-export const statements = ({ changes, run }: Preparing) => ({
+export const statements = ({ all, changes, run }: Preparing) => ({
   reindex: run<[]>("REINDEX tasks"),
 
   /** Returns the number of tasks. */
@@ -22,7 +27,13 @@ export const statements = ({ changes, run }: Preparing) => ({
       UPDATE queues SET (pending, in_progress, in_review, completed, failed, cancelled, waiting) = (
         SELECT TOTAL(status = 'pending'), TOTAL(status = 'in_progress'), TOTAL(status = 'in_review'),
           TOTAL(status = 'completed'), TOTAL(status = 'failed'), TOTAL(status = 'cancelled'), TOTAL(status = 'pending' AND blockers > 0)
-        FROM tasks WHERE tasks.queue = queues.queue)`)
+        FROM tasks WHERE tasks.queue = queues.queue)`),
+
+  forgetUsage: run<[]>(`UPDATE queues SET ${usageColumns.map((name) => `${name} = 0`).join(", ")}`),
+
+  usages: all<[after: number]>(
+    `SELECT seq, queue, usage FROM tasks WHERE usage IS NOT NULL AND seq > ? ORDER BY seq LIMIT ${summed}`
+  )
 })
 
 const feedback = "The row of this task was damaged and cannot be read: restore a backup, or delete the task."
@@ -32,10 +43,22 @@ const feedback = "The row of this task was damaged and cannot be read: restore a
  * does not notice: rebuilds the indexes from the rows, fails the tasks whose rows cannot be used, and counts again. Returns
  * the number of these tasks.
  */
-export const repair = ({ now, sql }: Writing): number => {
+export const repair = (writing: Writing): number => {
+  const { now, sql } = writing
   sql.reindex()
   const failed = sql.failDamaged(feedback, now)
   sql.addMissingInputs(feedback)
   sql.recount()
+  sumUsage(writing)
   return failed
+}
+
+const sumUsage = (writing: Writing) => {
+  const { sql } = writing
+  sql.forgetUsage()
+  const tallies: Tallies = new Map()
+  for (let rows = sql.usages(0); rows.length > 0; rows = sql.usages(Number(rows.at(-1)?.seq))) {
+    for (const { queue, usage } of rows) meter(tallies, Number(queue), null, jsonOrNull(usage))
+  }
+  count(writing, tallies)
 }

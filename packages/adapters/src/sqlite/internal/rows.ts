@@ -166,7 +166,17 @@ const queueCounts = (row: Row): CountsRow => ({
   completed: row.completed,
   failed: row.failed,
   cancelled: row.cancelled,
-  waiting: row.waiting
+  waiting: row.waiting,
+  usages: row.usages,
+  inputTokens: row.input_tokens,
+  outputTokens: row.output_tokens,
+  cacheReadTokens: row.cache_read_tokens,
+  cacheWriteTokens: row.cache_write_tokens,
+  maxTokens: row.max_tokens,
+  minNanoUsd: row.min_nano_usd,
+  maxNanoUsd: row.max_nano_usd,
+  unknownCosts: row.unknown_costs,
+  unboundedCosts: row.unbounded_costs
 })
 
 export const counts = (rows: ReadonlyArray<Row>): ReadonlyArray<CountsRow> => rows.map(queueCounts)

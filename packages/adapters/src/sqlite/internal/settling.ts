@@ -6,7 +6,17 @@ import { isLeased, ledgerEntry } from "./fragments.ts"
 import { underLeases } from "./leases.ts"
 import type { Preparing } from "./preparing.ts"
 import type { Statements } from "./statements.ts"
-import { count, later, statusOf, type Tallies, tallyOf } from "./transitions.ts"
+import {
+  count,
+  jsonOrNull,
+  later,
+  type Metered,
+  meterAll,
+  replaceUsage,
+  statusOf,
+  type Tallies,
+  tallyOf
+} from "./transitions.ts"
 
 type Json = string
 
@@ -27,13 +37,14 @@ export const statements = ({ all, change, first, run }: Preparing) => ({
       attemptUsage: Json | null,
       now: number,
       id: string,
-      token: number
+      token: number,
+      usageBefore: Json | null
     ]
   >(`
       UPDATE tasks SET
         status = ?, attempts = MAX(0, attempts - ?), available_at = COALESCE(?, available_at), verified = ?,
         feedback = ?, usage = ?, checkpoint = ?, execution = ?, verification = ?, attempt_usage = ?, updated_at = ?
-      WHERE ${isLeased}`),
+      WHERE ${isLeased} AND usage IS ?`),
 
   /** Writes the ledger's row of a settled attempt. `settle` follows in the same transaction. */
   endAttempt: change<
@@ -72,9 +83,6 @@ export const statements = ({ all, change, first, run }: Preparing) => ({
         execution = NULL, attempt_usage = NULL, updated_at = ?
       WHERE id = ?`),
 
-  /** Enough to know whether there is only one. */
-  twoQueues: all<[]>("SELECT queue FROM queues LIMIT 2"),
-
   /** How many of these tasks each queue has of each status: one statement for a batch costs less than one for each task. */
   statuses: all<[ids: Json]>(`
       SELECT queue, status, COUNT(*) AS count FROM json_each(?) CROSS JOIN tasks ON tasks.id = value
@@ -94,9 +102,10 @@ export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRo
   const { sql } = writing
   const budgets = Budgets.open(sql)
   const settled: Array<SettlementRow> = []
+  const metered: Array<Metered> = []
   const completed: Array<string> = []
   const lost = underLeases(sql, settlements, (settlement) => {
-    if (!settleOne(writing, settlement)) return false
+    if (!settleOne(writing, settlement, metered)) return false
     const row = budgets && sql.state(settlement.id)
     if (row !== undefined) budgets?.end(Number(row.seq), Number(row.queue), settlement.spent)
     settled.push(settlement)
@@ -104,6 +113,7 @@ export const settle = (writing: Writing, settlements: ReadonlyArray<SettlementRo
     return true
   })
   const tallies = tallySettled(sql, settled)
+  meterAll(sql, tallies, metered)
   // Checked once per batch, because most lists have no dependencies.
   if (completed.length > 0 && sql.hasDependencies() !== undefined) {
     for (const id of completed) unblock(sql, id, tallies)
@@ -132,32 +142,37 @@ const tallySettled = (sql: Statements, settled: ReadonlyArray<SettlementRow>): T
 }
 
 /** Returns whether the lease was current. */
-const settleOne = ({ now, sql }: Writing, settlement: SettlementRow): boolean => {
+const settleOne = ({ now, sql }: Writing, settlement: SettlementRow, metered: Array<Metered>): boolean => {
   const { attemptsReturned, attemptUsage, availableInMillis, error, execution, id, outcome } = settlement
   const { status, token, usage, verification } = settlement
   const availableAt = availableInMillis === null ? null : later(now, availableInMillis)
   if (outcome === "released") {
+    const before = usage === null ? null : jsonOrNull(sql.usageOfLeased(id, token)?.usage)
     if (!sql.endInterrupted(now, outcome, error, attemptUsage, id, token)) return false
     sql.interrupt(status, attemptsReturned, availableAt, null, usage, now, id)
+    if (usage !== null) metered.push({ id, before, after: usage })
     return true
   }
   const staysInRow = outcome === "completed" || outcome === "in_review"
   if (!staysInRow && !sql.endAttempt(now, outcome, error, execution, verification, attemptUsage, id, token))
     return false
-  return sql.settle(
-    status,
-    attemptsReturned,
-    availableAt,
-    settlement.verified ? 1 : 0,
-    settlement.feedback,
-    usage,
-    settlement.checkpoint,
-    staysInRow ? execution : null,
-    staysInRow ? verification : null,
-    staysInRow ? attemptUsage : null,
-    now,
-    id,
-    token
+  return replaceUsage(sql, settlement, metered, (before) =>
+    sql.settle(
+      status,
+      attemptsReturned,
+      availableAt,
+      settlement.verified ? 1 : 0,
+      settlement.feedback,
+      usage,
+      settlement.checkpoint,
+      staysInRow ? execution : null,
+      staysInRow ? verification : null,
+      staysInRow ? attemptUsage : null,
+      now,
+      id,
+      token,
+      before
+    )
   )
 }
 

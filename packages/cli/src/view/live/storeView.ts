@@ -2,6 +2,7 @@
 import type { TaskId } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
+import * as Usage from "@baton/core/Usage"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -83,6 +84,7 @@ export const make = Effect.gen(function* () {
   return Effect.gen(function* (): Effect.fn.Return<View, TaskStoreError> {
     const now = yield* Clock.currentTimeMillis
     const counts = yield* store.counts
+    const queues = yield* store.queues
     const { paused } = yield* store.control
     const pauses = store.pauses === undefined ? [] : yield* store.pauses.list
     const ended = counts.completed + counts.failed
@@ -107,7 +109,7 @@ export const make = Effect.gen(function* () {
       elapsedMillis: undefined,
       ratePerSecond,
       remainingMillis: ratePerSecond === 0 ? undefined : ((counts.pending + counts.in_progress) / ratePerSecond) * 1000,
-      usage: null,
+      usage: queues.reduce<Usage.Usage | null>((sum, { usage }) => Usage.add(sum, usage), null),
       safety: undefined,
       maxAttempts: undefined,
       tasks: slots.assign(tasks, { now, limit: maxRows, isFast: false }).map((slot) => rowOf(slot, now, undefined)),

@@ -173,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
       }),
 
     counts: Effect.sync(() =>
-      Array.from(table.queues, ([queue, { counts }]) => ({ queue, ...counts })).filter(hasTasks)
+      Array.from(table.queues, ([queue, { counts, usage }]) => ({ queue, ...counts, ...usage })).filter(hasTasks)
     ),
 
     workers: Effect.sync(() => {

@@ -3,6 +3,7 @@ import type { PauseTimes } from "../../QueuePause.ts"
 import type { TaskStatus } from "../../Task.ts"
 import type { LeaseRow, Page, SelectionRow } from "../../TaskStoreDriver.ts"
 import type { Batches } from "./batches.ts"
+import * as UsageSum from "../../UsageSum.ts"
 import * as Heap from "./heap.ts"
 import * as ReadyQueue from "./readyQueue.ts"
 import { dueFirst, isLeased, type LeasedRow, noDependencies, type Row, type TaskColumns } from "./row.ts"
@@ -40,6 +41,7 @@ interface Lines {
   readonly delayed: Heap.Heap<Row>
   readonly leases: Heap.Heap<Row>
   readonly counts: Counts
+  usage: UsageSum.UsageSum
 }
 
 export type Counts = { [Status in TaskStatus | "waiting"]: number }
@@ -48,7 +50,8 @@ const emptyLines = (): Lines => ({
   ready: ReadyQueue.make(),
   delayed: Heap.make<Row>(dueFirst),
   leases: Heap.make<Row>(dueFirst),
-  counts: { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+  counts: { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 },
+  usage: UsageSum.zero
 })
 
 /** All rows, with an index for each frequent question. */
@@ -103,6 +106,11 @@ const count = ({ counts, ready }: Lines, { task, waitsFor }: Row, by: 1 | -1) =>
   if (task.status === "pending" && waitsFor.size > 0) counts.waiting += by
 }
 
+/** Counts that the usage of a task changes. */
+const meter = (lines: Lines, before: string | null, after: string | null) => {
+  if (before !== after) lines.usage = UsageSum.add(lines.usage, UsageSum.change(before, after))
+}
+
 const enqueue = (lines: Lines, row: Row, now: number) => {
   if (row.task.status === "in_progress") {
     lines.leases.push(row)
@@ -122,6 +130,7 @@ const index = (table: Table, row: Row, now: number) => {
   }
   const lines = linesOf(table, row.task.queue)
   count(lines, row, 1)
+  meter(lines, null, row.task.usage)
   enqueue(lines, row, now)
 }
 
@@ -149,10 +158,17 @@ export const change = (table: Table, row: Row, task: TaskColumns, due: number, n
   const lines = linesOf(table, task.queue)
   row.place?.remove(row)
   count(lines, row, -1)
+  meter(lines, row.task.usage, task.usage)
   row.task = task
   row.due = due
   count(lines, row, 1)
   enqueue(lines, row, now)
+}
+
+/** Replaces the task of a row by one that differs in nothing that an index reads. */
+export const replace = (table: Table, row: Row, task: TaskColumns) => {
+  meter(linesOf(table, task.queue), row.task.usage, task.usage)
+  row.task = task
 }
 
 /** Moves a running row's lease end. */
@@ -236,16 +252,18 @@ export const leased = (table: Table, { id, token }: LeaseRow): LeasedRow | undef
   return row !== undefined && isLeased(row) && row.lease.token === token ? row : undefined
 }
 
-/** Deletes rows. */
 /** Whether a pending task waits for this one. */
 export const isAwaited = (table: Table, { task }: Row): boolean =>
   table.dependants.get(task.id)?.some((row) => row.task.status === "pending" && table.byId.get(row.task.id) === row) ===
   true
 
+/** Deletes rows. */
 export const drop = (table: Table, gone: ReadonlySet<Row>) => {
   for (const row of gone) {
     table.observer.changing(row)
-    count(linesOf(table, row.task.queue), row, -1)
+    const lines = linesOf(table, row.task.queue)
+    count(lines, row, -1)
+    meter(lines, row.task.usage, null)
     table.byId.delete(row.task.id)
     table.tokenFloor = Math.max(table.tokenFloor, row.task.token)
   }

@@ -195,7 +195,7 @@ export const checkpoint = (table: Table.Table, row: LeasedRow, saved: Checkpoint
   const { execution, executionUsage, usage } = saved
   table.observer.changing(row)
   row.lease = { ...row.lease, execution, executionUsage }
-  row.task = { ...row.task, usage, updatedAt: now }
+  Table.replace(table, row, { ...row.task, usage, updatedAt: now })
 }
 
 /** Ends the lease, and gives the row its next task. */

@@ -33,6 +33,7 @@ import type {
 import type * as Driver from "../../TaskStoreDriver.ts"
 import { TaskStoreError } from "../../TaskStoreError.ts"
 import { Usage } from "../../Usage.ts"
+import * as UsageSum from "../../UsageSum.ts"
 import { Verification } from "../../Verification.ts"
 import * as Text from "./text.ts"
 
@@ -447,7 +448,21 @@ export const counts = (row: Driver.CountsRow): QueueCounts => ({
   completed: number("completed", row.completed),
   failed: number("failed", row.failed),
   cancelled: number("cancelled", row.cancelled),
-  waiting: number("waiting", row.waiting)
+  waiting: number("waiting", row.waiting),
+  usage: UsageSum.toUsage(usageSum(row))
+})
+
+const usageSum = (row: Driver.CountsRow): UsageSum.UsageSum => ({
+  usages: number("usages", row.usages),
+  inputTokens: number("inputTokens", row.inputTokens),
+  outputTokens: number("outputTokens", row.outputTokens),
+  cacheReadTokens: number("cacheReadTokens", row.cacheReadTokens),
+  cacheWriteTokens: number("cacheWriteTokens", row.cacheWriteTokens),
+  maxTokens: number("maxTokens", row.maxTokens),
+  minNanoUsd: number("minNanoUsd", row.minNanoUsd),
+  maxNanoUsd: number("maxNanoUsd", row.maxNanoUsd),
+  unknownCosts: number("unknownCosts", row.unknownCosts),
+  unboundedCosts: number("unboundedCosts", row.unboundedCosts)
 })
 
 export const worker = (row: Driver.WorkerRow): Worker => {

@@ -1,8 +1,10 @@
 import * as assert from "node:assert/strict"
 import * as Effect from "effect/Effect"
 import type { Claim, ReviewDecision, Settlement } from "../../TaskStore.ts"
+import { atMost, type Usage, zero } from "../../Usage.ts"
 import * as Model from "./model.ts"
 import { transfer } from "./transferring.ts"
+import { compareUsage } from "./usage.ts"
 import {
   claim,
   complete,
@@ -16,7 +18,8 @@ import {
   retry,
   sendToReview,
   task,
-  type Fixture
+  type Fixture,
+  usage
 } from "./fixture.ts"
 
 interface Run {
@@ -35,6 +38,8 @@ interface Run {
   /** Every lease that was issued. */
   readonly leases: Array<Claim>
   decisions: number
+  /** The number of writes that had a usage, which are different each time. */
+  metered: number
 }
 
 /** Applies the commands to the store and to the model, and compares them after each. */
@@ -69,7 +74,8 @@ export const check = Effect.fnUntraced(function* (
     virtualTime,
     model: Model.make(specs),
     leases: [],
-    decisions: 0
+    decisions: 0,
+    metered: 0
   }
   yield* fixture.store.add(specs.map(({ id, ...spec }) => task(id, spec)))
   for (const command of commands) {
@@ -100,6 +106,7 @@ const compare = Effect.fnUntraced(function* ({ model, fixture }: Run) {
     Array.from(model.tasks.values(), ({ attempts, id, status }) => [id, status, attempts])
   )
   assert.deepEqual({ ...(yield* fixture.store.counts) }, Model.counts(model))
+  yield* compareUsage(fixture)
 })
 
 const compareLedgers = Effect.fnUntraced(function* ({ model, fixture }: Run) {
@@ -126,18 +133,34 @@ const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.Mod
     return []
   })
 
-const settlement = ({ fixture }: Run, claimed: Claim, ending: Model.Ending): Settlement => {
+/** Known, bounded and unknown usage in turn, and none. */
+const nextUsage = (run: Run): Usage | null => {
+  const number = ++run.metered
+  switch (number % 5) {
+    case 0:
+      return null
+    case 1:
+      return atMost({ costUsd: number / 7, tokens: number })
+    case 2:
+      return { ...zero, cacheReadTokens: number, cacheWriteTokens: 1, costUsd: null }
+    default:
+      return usage(number, number / 3e7)
+  }
+}
+
+const settlement = (run: Run, claimed: Claim, ending: Model.Ending): Settlement => {
+  const used = { attemptUsage: null, usage: nextUsage(run) }
   switch (ending.way) {
     case "Complete":
-      return complete(claimed)
+      return { ...complete(claimed), ...used }
     case "Review":
-      return sendToReview(claimed)
+      return { ...sendToReview(claimed), ...used }
     case "Retry":
-      return retry(claimed, { delay: fixture.seconds(ending.delay) })
+      return { ...retry(claimed, { delay: run.fixture.seconds(ending.delay) }), ...used }
     case "Fail":
-      return fail(claimed)
+      return { ...fail(claimed), ...used }
     case "Release":
-      return release(claimed)
+      return release(claimed, "shutting down", used)
   }
 }
 
@@ -198,7 +221,7 @@ const perform = Effect.fnUntraced(function* (run: Run, command: Model.Command) {
       if (claimed === undefined) return
       const output = execution(`saved under ${claimed.token}`)
       const lost = fenced(run, [claimed], (held) => Model.checkpoint(model, held, output.output))
-      const reply = yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: null }])
+      const reply = yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: output, usage: nextUsage(run) }])
       assert.deepEqual(reply.lost, lost)
       return
     }

@@ -20,8 +20,10 @@ import {
   numbered,
   settle,
   statusOf,
-  task
+  task,
+  usage
 } from "./fixture.ts"
+import { compareUsage, reportedUsage } from "./usage.ts"
 
 const claimFrom = (
   { store }: Pick<Fixture, "store">,
@@ -41,7 +43,16 @@ const refusalsOf = <A>(effect: Effect.Effect<A, unknown>) =>
     })
   )
 
-const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
+const nothing = {
+  pending: 0,
+  in_progress: 0,
+  in_review: 0,
+  completed: 0,
+  failed: 0,
+  cancelled: 0,
+  waiting: 0,
+  usage: null
+}
 
 export const queues: ReadonlyArray<Case> = [
   it(
@@ -185,6 +196,26 @@ export const queues: ReadonlyArray<Case> = [
         cancelled: 0,
         waiting: 1
       })
+    })
+  ),
+  it(
+    "each queue has its own usage",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("a", { queue: "one" }), task("b", { queue: "two" }), task("c")])
+      const claims = yield* claimFrom(fixture, ["one", "two"], { limit: 3 })
+      for (const claimed of claims) {
+        yield* settle(fixture, { ...complete(claimed), usage: usage(claimed.task.queue === "one" ? 1 : 2) })
+      }
+      assert.deepEqual(
+        yield* reportedUsage(fixture),
+        new Map<string, unknown>([
+          ["default", null],
+          ["one", usage(1)],
+          ["two", usage(2)]
+        ])
+      )
+      yield* fixture.store.prune({ statuses: ["completed"], queue: "one" })
+      yield* compareUsage(fixture)
     })
   ),
   it(

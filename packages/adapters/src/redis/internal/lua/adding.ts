@@ -1,6 +1,7 @@
 import { keys, members, places, queue } from "./indexes.ts"
 import { blocking, edges, saving, tasks, unblocking, writes } from "./library.ts"
 import { script } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
 /**
  * Arguments: `check` to add nothing, else `add`; for each task: id, queue, inputs, priority, `availableAt` or nothing, `Limit`,
@@ -98,7 +99,7 @@ return { existing, conflicts, different, unknown }
  * Returns the ids that are present; then it adds nothing.
  */
 export const restore = script(
-  [members, tasks, writes, places, keys, queue, saving, edges, blocking, unblocking],
+  [members, tasks, writes, places, keys, queue, saving, edges, blocking, unblocking, usage],
   String.raw`
 local restored, ids = {}, {}
 local at = FIRST
@@ -135,7 +136,10 @@ for index, record in ipairs(restored) do
   tasks[id] = task
   write(HSET, INPUTS, id, record.inputs)
   if record.feedback ~= '' then write(HSET, FEEDBACK, id, sub(record.feedback, 2)) end
-  if record.usage ~= '' then write(HSET, USAGE, id, record.usage) end
+  if record.usage ~= '' then
+    write(HSET, USAGE, id, record.usage)
+    usages.meter(task[Queue], record.usage, 1)
+  end
   if record.checkpoint ~= '' then write(HSET, CHECKPOINTS, id, record.checkpoint) end
   for row, content in ipairs(record.rows) do write(HSET, ATTEMPTS, row .. ' ' .. id, content) end
   if record.attempt ~= '' then
@@ -165,6 +169,7 @@ for _, record in ipairs(restored) do
 end
 unblock(completed)
 saveKeys()
+usages.save()
 commit()
 return present
 `

@@ -2,6 +2,7 @@ import { keys, members, places, queue, queues, ranked } from "./indexes.ts"
 import { budgets } from "./budgets.ts"
 import { edges, endings, moving, rows, saving, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
 /**
  * The tasks that a selection names and whose status is one of `from`. Its arguments: the statuses between spaces; `ids` and
@@ -165,7 +166,7 @@ return { last, ids, #running }
  * part of it starts, and the ids of the tasks that were deleted.
  */
 export const prune = script(
-  [members, tasks, writes, places, edges, queues, ranked, select],
+  [members, tasks, writes, places, edges, queues, ranked, select, usage],
   String.raw`
 local latest = now - ARGV[FIRST]
 local selected, last = select(FIRST + 1)
@@ -202,8 +203,11 @@ for _, task in ipairs(selected) do
     end
   end
 end
+for index, used in ipairs(isUsed[USAGE] and mget(USAGE, ids) or {}) do usages.meter(tasks[ids[index]][Queue], used, -1) end
 -- Freeing memory must be possible when the memory is full, and HSET would be refused before the first deletion.
 commit()
+usages.save()
+flushAll()
 if greatestToken > tonumber(redis.call('HGET', META, 'floor') or 0) then
   redis.call('HSET', META, 'floor', text(greatestToken))
 end

@@ -2,6 +2,7 @@ import { keys, members, places, queue } from "./indexes.ts"
 import { attempts, damage, previousExecutions, tasks, writes } from "./library.ts"
 import { pauses } from "./pauses.ts"
 import { script } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
 /**
  * Claims tasks of a queue. Arguments: the queue, limit, owner, lease, the call, how many of the tasks start, how many tasks of
@@ -219,7 +220,7 @@ return { times, ids, lines, inputs, earlier, pause and pause.revision or false }
 
 /** Fails claimed tasks that cannot be read. Arguments: the queue, and each id. */
 export const fail = script(
-  [members, tasks, writes, places, keys, damage],
+  [members, tasks, writes, places, keys, usage, damage],
   String.raw`
 local queue = ARGV[FIRST]
 for index = FIRST + 1, #ARGV do
@@ -227,6 +228,7 @@ for index = FIRST + 1, #ARGV do
   if redis.call('HEXISTS', RUNNING, id) == 1 then setAside(prefixOf(queue), queue, id) end
 end
 saveKeys()
+usages.save()
 commit()
 `
 )

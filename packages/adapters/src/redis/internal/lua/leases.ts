@@ -1,17 +1,19 @@
 import { members, places } from "./indexes.ts"
 import { attempts, leases, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
 /**
  * Arguments: for each checkpoint: id, token, execution with its usage on a second line, usage of the task or nothing.
  * Returns for each lost lease: index, status, nothing.
  */
 export const checkpoint = script(
-  [members, tasks, writes, places, attempts, leases],
+  [members, tasks, writes, places, attempts, leases, usage],
   String.raw`
 local ids = {}
 for at = FIRST, #ARGV, 4 do ids[#ids + 1] = ARGV[at] end
 load(ids)
+local usageBefore = mget(USAGE, ids)
 for index, id in ipairs(ids) do
   local at = FIRST + (index - 1) * 4
   local task = tasks[id]
@@ -23,10 +25,12 @@ for index, id in ipairs(ids) do
     }))
     write(HSET, CHECKPOINTS, id, ARGV[at + 2])
     if ARGV[at + 3] == '' then write(HDEL, USAGE, id) else write(HSET, USAGE, id, ARGV[at + 3]) end
+    usages.replace(task[Queue], usageBefore[index], ARGV[at + 3])
   else
     lose(index, task)
   end
 end
+usages.save()
 commit()
 return lost
 `

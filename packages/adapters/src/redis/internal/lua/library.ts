@@ -249,7 +249,7 @@ local function move(task, status)
 end
 `
 
-/** Tasks whose values cannot be read. Uses `tasks`, `writes`, `members` and `keys`. */
+/** Tasks whose values cannot be read. Uses `tasks`, `writes`, `members`, `keys` and `usage`. */
 export const damage = String.raw`
 -- Counts again how many tasks of each key of a queue are in progress: which key a task has that cannot be read is not known.
 local function recountKeys(prefix)
@@ -286,6 +286,7 @@ local function setAside(prefix, queue, id)
   local leaseEnd = match(redis.call('HGET', RUNNING, id) or '', '^(%d+) ')
   if leaseEnd then countLease(prefix .. sortable(tonumber(leaseEnd)), -1) end
   redis.call('HDEL', RUNNING, id)
+  usages.meter(queue, redis.call('HGET', USAGE, id), -1)
   write(HDEL, USAGE, id)
   write(HDEL, CHECKPOINTS, id)
   changed[queue] = true

@@ -1,8 +1,9 @@
 import { members } from "./indexes.ts"
-import { writes } from "./library.ts"
+import { tasks, writes } from "./library.ts"
 import { formerVersions, uncheckedScript } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
-const [former, migrating, withQueues, migratingOrder, withLeases] = formerVersions
+const [former, migrating, withQueues, migratingOrder, withLeases, withoutUsage, migratingUsage] = formerVersions
 
 /**
  * Brings a part of a store to the layout of this version. Argument: the number of members that it takes of each sorted set,
@@ -15,13 +16,46 @@ const [former, migrating, withQueues, migratingOrder, withLeases] = formerVersio
  *
  * Then the members of `ready` tell the tasks that have had an attempt from the others: see `unstarted` in `indexes.ts`.
  *
- * Last, `leases` gets a member for each end of leases. It had one for each task, with the id behind the end. This is one step,
+ * Then `leases` gets a member for each end of leases. It had one for each task, with the id behind the end. This is one step,
  * because there are only as many as workers hold.
+ *
+ * Last, the usage of all tasks is added up. `migrated` says how far: a number of the sorted set, and a member of it.
  */
 export const migrate = uncheckedScript(
-  [members, writes],
+  [members, tasks, writes, usage],
   String.raw`
 local limit, prefix = ARGV[FIRST], prefixOf('default')
+
+if schema == '${withoutUsage}' or schema == '${migratingUsage}' then
+  local number, from = match(redis.call('HGET', META, 'migrated') or '1 ', '^(%d) (.*)$')
+  local key = ({ PENDING, IN_REVIEW, COMPLETED, FAILED, CANCELLED })[tonumber(number)]
+  if schema == '${withoutUsage}' then
+    -- Those in progress are in none of these, and only as many as workers hold.
+    local ids = redis.call('HKEYS', RUNNING)
+    local lines, used = mget(TASKS, ids), mget(USAGE, ids)
+    for index, id in ipairs(ids) do
+      local isRead, task = pcall(parse, id, lines[index] or '')
+      if isRead then usages.meter(task[Queue], used[index], 1) end
+    end
+  end
+  if not key or redis.call('HLEN', USAGE) == 0 then
+    redis.call('HSET', META, 'schema', SCHEMA)
+    redis.call('HDEL', META, 'migrated')
+    return 1
+  end
+  local found = redis.call('ZRANGEBYLEX', key, from == '' and '-' or '(' .. from, '+', 'LIMIT', 0, limit)
+  local names, ids = {}, {}
+  for index, member in ipairs(found) do
+    local length, rest = match(member, '^(%d+):(.*)$')
+    names[index], ids[index] = sub(rest, 1, length), sub(rest, length + 2 + WORD)
+  end
+  for index, used in ipairs(mget(USAGE, ids)) do usages.meter(names[index], used, 1) end
+  usages.save()
+  flushAll()
+  local following = #found == 0 and number + 1 .. ' ' or number .. ' ' .. found[#found]
+  redis.call('HSET', META, 'schema', '${migratingUsage}', 'migrated', following)
+  return 0
+end
 
 if schema == '${withQueues}' or schema == '${migratingOrder}' then
   local from = redis.call('HGET', META, 'migrated')
@@ -59,8 +93,8 @@ if schema == '${withLeases}' then
   flushAll()
   saveLeases()
   flushAll()
-  redis.call('HSET', META, 'schema', SCHEMA)
-  return 1
+  redis.call('HSET', META, 'schema', '${withoutUsage}')
+  return 0
 end
 if schema ~= '${former}' and schema ~= '${migrating}' then return 1 end
 

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto"
 
 /** The layout of the keys. A store with another number is refused, or migrated if it is one of `formerVersions`. */
-export const schemaVersion = "7"
+export const schemaVersion = "9"
 
 /**
- * A store has the second or the fourth of these while it is being migrated, so that workers of both versions are refused.
+ * A store has the second, the fourth or the last of these while it is being migrated, so that workers of both versions are
+ * refused.
  */
-export const formerVersions = ["2", "3", "4", "5", "6"] as const
+export const formerVersions = ["2", "3", "4", "5", "6", "7", "8"] as const
 
 /**
  * The keys of a store. Every script gets all of them, in this order, and names them in capitals.
@@ -17,6 +18,7 @@ export const formerVersions = ["2", "3", "4", "5", "6"] as const
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended. A short row of the attempt that
  *   completed a task is in `tasks` instead: see `rowOf`
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
+ * - `queue_usage`: a field with the sum of the usage of all tasks for each queue that has some, see `usage.ts`
  * - `pauses`: a field for each queue that was paused
  * - `progress`: a field for each attempt under way that has reported some, and for some that have ended
  * - `batches`, `batch_keys`: the journal of batches, see `batches.ts`
@@ -59,7 +61,8 @@ const keyNames = [
   "pauses",
   "progress",
   "batches",
-  "batch_keys"
+  "batch_keys",
+  "queue_usage"
 ] as const
 
 export interface Keys {

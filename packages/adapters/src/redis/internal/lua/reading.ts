@@ -32,7 +32,7 @@ export const control = script([], `return redis.call('HMGET', META, 'revision', 
 
 /**
  * Returns for each queue that has tasks: its name, the numbers of tasks that are pending, running, in review, completed, failed
- * and cancelled, and of pending tasks that wait.
+ * and cancelled, and of pending tasks that wait; and the sum of their usage.
  */
 export const counts = script(
   [members, queues],
@@ -57,6 +57,7 @@ for name in pairs(counted) do
   for index, key in ipairs(KEYS_OF_TASKS) do row[index + 1] = key == LEASES and running(prefix) or count(key) end
   -- The others wait for none.
   row[#row + 1] = row[2] - count(READY) - count(KEYED) - count(DELAYED)
+  row[#row + 1] = redis.call('HGET', QUEUE_USAGE, name)
   rows[#rows + 1] = row
 end
 return rows

@@ -2,6 +2,7 @@ import { keys, members, places, queue } from "./indexes.ts"
 import { budgets } from "./budgets.ts"
 import { edges, leases, rows, saving, tasks, unblocking, writes } from "./library.ts"
 import { script } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
 /** Makes settlements known. Not a part of `settle`, because many of them are made known together. */
 export const publishSettled = script([members, writes], "publish('settled')")
@@ -16,7 +17,7 @@ export const publishSettled = script([members, writes], "publish('settled')")
  * says that the attempt ended.
  */
 export const settle = script(
-  [members, tasks, writes, places, keys, queue, saving, rows, edges, unblocking, leases, budgets],
+  [members, tasks, writes, places, keys, queue, saving, rows, edges, unblocking, leases, budgets, usage],
   String.raw`
 -- Most settlements of a call have the same decision.
 local decisions = {}
@@ -98,7 +99,7 @@ while at <= last do
 end
 local lines, running = mget(TASKS, ids), mget(RUNNING, ids)
 
-local effects, saving = {}, {}
+local effects, saving, earlier = {}, {}, {}
 for index = 1, count do
   local line = lines[index]
   if line and running[index] then
@@ -106,9 +107,11 @@ for index = 1, count do
     local effect = effectOf(sub(line, WORD + 1), running[index], decision, byte(ARGV[starts[index] + 1], 1) ~= 10)
     effects[index] = effect.token == tokens[index] and effect
     if effects[index] and effect.saved and decision.isReleased then saving[#saving + 1] = ids[index] end
+    if effects[index] and effect.hasEarlier then earlier[#earlier + 1] = ids[index] end
   end
 end
 local resultOf = checkpointed(saving)
+for index, used in ipairs(mget(USAGE, earlier)) do earlier[earlier[index]] = used or nil end
 
 local function outcomeOf(task, token)
   for row = task and task[Rows] or 0, 1, -1 do
@@ -132,6 +135,7 @@ for index = 1, count do
       endSpending(id, effect.token, effect.queue, tonumber(cost), tonumber(tokens))
     end
     if usage then write(HSET, USAGE, id, usage) end
+    if usage or not decision.isReleased then usages.replace(effect.queue, earlier[id], usage or nil) end
     if decision.isReleased then
       local attemptUsage = sub(result, 3)
       result = resultOf(id, attemptUsage ~= '' and attemptUsage)
@@ -168,6 +172,7 @@ end
 unblock(completed)
 saveBudgets()
 saveKeys()
+usages.save()
 commit()
 return lost
 `

@@ -2,6 +2,7 @@ import { keys, members, places, queue } from "./indexes.ts"
 import { budgets } from "./budgets.ts"
 import { damage, endings, moving, rows, saving, tasks, writes } from "./library.ts"
 import { script } from "./prelude.ts"
+import { usage } from "./usage.ts"
 
 /**
  * Ends attempts of a queue whose lease has expired. Arguments: the queue, the number of attempts from which tasks without a
@@ -10,7 +11,7 @@ import { script } from "./prelude.ts"
  * attempts, whether it had started.
  */
 export const sweep = script(
-  [members, tasks, writes, places, keys, queue, saving, moving, rows, endings, budgets, damage],
+  [members, tasks, writes, places, keys, queue, saving, moving, rows, endings, budgets, usage, damage],
   String.raw`
 local name, failFrom, limit = ARGV[FIRST], tonumber(ARGV[FIRST + 1]), tonumber(ARGV[FIRST + 2])
 local before, after = ARGV[FIRST + 3], ARGV[FIRST + 4]
@@ -82,6 +83,7 @@ for _, task in ipairs(expired) do
 end
 saveBudgets()
 saveKeys()
+usages.save()
 commit()
 return swept
 `
