@@ -69,27 +69,32 @@ return rows
  * only claimed, when the first of them started, and in how many milliseconds the last lease ends.
  */
 export const workers = script(
-  [members, tasks, queues],
+  [tasks],
   String.raw`
-local rows = {}
-for _, name in ipairs(queuesIn(LEASES)) do
-  local prefix, ids, byOwner = prefixOf(name), {}, {}
-  for index, member in ipairs(membersOf(LEASES, prefix)) do ids[index] = sub(member, #prefix + WORD + 1) end
-  for _, line in ipairs(mget(RUNNING, ids)) do
-    local attempt = parseAttempt(line or '')
-    local worker = byOwner[attempt.owner]
-    if not worker then
-      worker = { running = 0, claimed = 0, leaseEnd = -math.huge }
-      byOwner[attempt.owner] = worker
-    end
-    local started = tonumber(attempt.started)
-    if started then
-      worker.running, worker.started = worker.running + 1, math.min(worker.started or started, started)
-    else
-      worker.claimed = worker.claimed + 1
-    end
-    worker.leaseEnd = math.max(worker.leaseEnd, tonumber(attempt.leaseEnd))
+local running, ids, attempts = redis.call('HGETALL', RUNNING), {}, {}
+for at = 1, #running, 2 do
+  ids[#ids + 1] = running[at]
+  attempts[#ids] = running[at + 1]
+end
+local byQueue = {}
+for index, line in ipairs(mget(TASKS, ids)) do
+  local name, attempt = parse(ids[index], line or '')[Queue], parseAttempt(attempts[index])
+  byQueue[name] = byQueue[name] or {}
+  local worker = byQueue[name][attempt.owner]
+  if not worker then
+    worker = { running = 0, claimed = 0, leaseEnd = -math.huge }
+    byQueue[name][attempt.owner] = worker
   end
+  local started = tonumber(attempt.started)
+  if started then
+    worker.running, worker.started = worker.running + 1, math.min(worker.started or started, started)
+  else
+    worker.claimed = worker.claimed + 1
+  end
+  worker.leaseEnd = math.max(worker.leaseEnd, tonumber(attempt.leaseEnd))
+end
+local rows = {}
+for name, byOwner in pairs(byQueue) do
   for owner, worker in pairs(byOwner) do
     rows[#rows + 1] = {
       name, owner, worker.running, worker.claimed, worker.started and text(worker.started) or false,
