@@ -177,10 +177,11 @@ local times = { nowText }
 if isNew then
   local started = concat({ leaseEnd, nowText, nowText, '0', call, owner }, ' ')
   local waiting = concat({ leaseEnd, '-', nowText, '0', call, owner }, ' ')
+  local attempts = listOf(HSET, RUNNING)
   for index = 1, #ids do
-    local id = ids[index]
-    write(HSET, RUNNING, id, index <= starting and started or waiting)
+    attempts[index * 2 - 1], attempts[index * 2] = ids[index], index <= starting and started or waiting
   end
+  attempts.size = #ids * 2
   countLease(prefix .. sortable(tonumber(leaseEnd)), #ids)
   if chosen then
     for _, each in ipairs(chosen) do

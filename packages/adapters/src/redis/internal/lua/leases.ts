@@ -42,24 +42,38 @@ export const start = script(
   String.raw`
 local ids = {}
 for at = FIRST, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
-load(ids)
--- Tasks that were claimed together have the same text before and after.
-local lines = {}
-for index, id in ipairs(ids) do
-  local task = tasks[id]
-  if not isLeased(task, ARGV[FIRST + index * 2 - 1]) then
-    lose(index, task)
-  elseif task[Attempt].started == '-' then
+local lines, running = mget(TASKS, ids), mget(RUNNING, ids)
+-- Tasks that were added and claimed together have the same token, and the same attempt before and after.
+local starts = {}
+local function startOf(state, line)
+  local sameState = starts[state]
+  if not sameState then
+    sameState = {}
+    starts[state] = sameState
+  end
+  local start = sameState[line]
+  if not start then
+    local task = parse('', '0' .. state)
+    begin(task, line)
     local attempt = task[Attempt]
-    local line = lines[attempt]
-    if not line then
-      line = printAttempt({
+    start = {
+      token = text(task[Token]),
+      line = attempt.started == '-' and printAttempt({
         leaseEnd = attempt.leaseEnd, started = nowText, updated = attempt.updated, saved = attempt.saved,
         call = attempt.call, owner = attempt.owner
       })
-      lines[attempt] = line
-    end
-    write(HSET, RUNNING, id, line)
+    }
+    sameState[line] = start
+  end
+  return start
+end
+for index, id in ipairs(ids) do
+  local start = lines[index] and running[index] and startOf(sub(lines[index], WORD + 1), running[index])
+  if not start or start.token ~= ARGV[FIRST + index * 2 - 1] then
+    load({ id })
+    lose(index, tasks[id])
+  elseif start.line then
+    write(HSET, RUNNING, id, start.line)
   end
 end
 commit()

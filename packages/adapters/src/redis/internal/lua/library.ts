@@ -16,6 +16,8 @@ export const tasks = String.raw`
 local Id, Seq, Priority, Created, Requeues, Blockers, Available, Attempts, Token, Rows, Verified, Status, Updated,
   Limit, Queue, Previous, Attempt = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 
+-- The length of a 'seq'.
+local SEQ = 15
 -- A set of characters is matched twice as fast as a class.
 local LINE = '^' .. string.rep('([^ ]+) ', 13) .. '(.+) ([^ ]+)$'
 
@@ -23,12 +25,21 @@ local function unreadable()
   error('BATONVALUE')
 end
 
+-- Tasks that were added together have the same words behind the 'seq'.
+local wordsByState = {}
 local function parse(id, line)
+  local state = sub(line, SEQ + 1)
+  local words = wordsByState[state]
+  if words then return { id, sub(line, 1, SEQ), unpack(words, Priority, Previous) } end
   -- No word contains a line break.
   local lineEnd = find(line, '\n', 1, true)
   local task = { id, match(lineEnd and sub(line, 1, lineEnd - 1) or line, LINE) }
   if not task[Previous] then unreadable() end
-  if lineEnd then task.row = sub(line, lineEnd + 1) end
+  if lineEnd then
+    task.row = sub(line, lineEnd + 1)
+  elseif #task[Seq] == SEQ then
+    wordsByState[state] = { unpack(task) }
+  end
   return task
 end
 
@@ -105,12 +116,17 @@ end
 export const writes = String.raw`
 local HSET, ZADD, HDEL, ZREM = {}, {}, {}, {}
 
-local function write(command, key, first, second)
+local function listOf(command, key)
   local list = command[key]
   if not list then
     list = { size = 0 }
     command[key] = list
   end
+  return list
+end
+
+local function write(command, key, first, second)
+  local list = listOf(command, key)
   local size = list.size + 1
   list[size] = first
   if second then
@@ -204,16 +220,25 @@ local function printAttempt(attempt)
 end
 
 -- Gives a task in progress a new end of its lease, the number of the call that was told so, and when it started.
+local renewals = {}
 local function renew(task, leaseEnd, call, started)
-  local attempt, former = task[Attempt], leaseMember(task)
-  -- A new table, because others have the same one.
-  task[Attempt] = {
-    leaseEnd = leaseEnd, started = started, updated = attempt.updated, saved = attempt.saved, call = call,
-    owner = attempt.owner
-  }
-  write(HSET, RUNNING, task[Id], printAttempt(task[Attempt]))
-  countLease(former, -1)
-  countLease(leaseMember(task), 1)
+  local attempt = task[Attempt]
+  local renewal = renewals[attempt]
+  -- Tasks that were claimed together have the same attempt before and after.
+  if not renewal or renewal.queue ~= task[Queue] or renewal.attempt.started ~= started then
+    local renewed = {
+      leaseEnd = leaseEnd, started = started, updated = attempt.updated, saved = attempt.saved, call = call,
+      owner = attempt.owner
+    }
+    renewal = { attempt = renewed, line = printAttempt(renewed), queue = task[Queue], former = leaseMember(task) }
+    task[Attempt] = renewed
+    renewal.member = leaseMember(task)
+    renewals[attempt] = renewal
+  end
+  task[Attempt] = renewal.attempt
+  write(HSET, RUNNING, task[Id], renewal.line)
+  countLease(renewal.former, -1)
+  countLease(renewal.member, 1)
 end
 `
 

@@ -104,6 +104,7 @@ end
  * Texts and JSON documents are opaque here; documents contain no line breaks.
  */
 const prelude = String.raw`
+local ARGV = ARGV
 local ${keyNames.map((name) => name.toUpperCase()).join(", ")} = unpack(KEYS)
 -- Those in progress are in 'leases'.
 local INDEX = { pending = PENDING, in_review = IN_REVIEW, completed = COMPLETED, failed = FAILED, cancelled = CANCELLED }

@@ -42,9 +42,11 @@ local function settled(state, line, decision, isExecuted)
   local task = parse('', '0' .. state)
   begin(task, line)
   local effect = {
-    token = text(task[Token]), saved = task[Attempt].saved, hasEarlier = task[Previous] ~= '-' or task[Attempt].saved,
-    queue = task[Queue], prefix = queueOf(task), lease = leaseMember(task), key = keyOf(task)
+    count = 0, token = text(task[Token]), hasEarlier = task[Previous] ~= '-' or task[Attempt].saved,
+    queue = task[Queue], prefix = queueOf(task), lease = leaseMember(task), key = keyOf(task),
+    hasBudget = budgetOf(task[Queue]) and true
   }
+  effect.hasRest = effect.hasEarlier or effect.hasBudget
   effect.before, effect.after = rowAround(task, decision.outcome)
   task[Rows] = task[Rows] + 1
   effect.row = task[Rows] .. ' '
@@ -70,6 +72,7 @@ local function settled(state, line, decision, isExecuted)
 end
 
 -- Tasks that were added and claimed together change in the same way, so this is computed once for all of them.
+local allEffects = {}
 local function effectOf(state, line, decision, isExecuted)
   local effects = decision.effects[isExecuted]
   local sameState = effects[state]
@@ -81,37 +84,35 @@ local function effectOf(state, line, decision, isExecuted)
   if not effect then
     effect = settled(state, line, decision, isExecuted)
     sameState[line] = effect
+    allEffects[#allEffects + 1] = effect
   end
   return effect
 end
 
--- For each settlement: the id, its place among the arguments, the decision and the token.
-local ids, starts, decided, tokens = {}, {}, {}, {}
-local at, last, count = FIRST, #ARGV, 0
+local groups, ids, count = {}, {}, 0
+local at, last = FIRST, #ARGV
 while at <= last do
-  local decision, token = decide(ARGV[at]), ARGV[at + 1]
-  local size, from = decision.size, at + 3
-  at = from + size * ARGV[at + 2]
-  for start = from, at - 1, size do
+  local decision = decide(ARGV[at])
+  local group = { decision = decision, token = ARGV[at + 1], first = count + 1, start = at + 3 }
+  at = group.start + decision.size * ARGV[at + 2]
+  for start = group.start, at - 1, decision.size do
     count = count + 1
-    ids[count], starts[count], decided[count], tokens[count] = ARGV[start], start, decision, token
+    ids[count] = ARGV[start]
   end
+  group.last = count
+  groups[#groups + 1] = group
 end
 local lines, running = mget(TASKS, ids), mget(RUNNING, ids)
 
-local effects, saving, earlier = {}, {}, {}
-for index = 1, count do
-  local line = lines[index]
-  if line and running[index] then
-    local decision = decided[index]
-    local effect = effectOf(sub(line, WORD + 1), running[index], decision, byte(ARGV[starts[index] + 1], 1) ~= 10)
-    effects[index] = effect.token == tokens[index] and effect
-    if effects[index] and effect.saved and decision.isReleased then saving[#saving + 1] = ids[index] end
-    if effects[index] and effect.hasEarlier then earlier[#earlier + 1] = ids[index] end
+local saving = {}
+for _, group in ipairs(groups) do
+  if group.decision.isReleased then
+    for index = group.first, group.last do
+      if running[index] and parseAttempt(running[index]).saved then saving[#saving + 1] = ids[index] end
+    end
   end
 end
 local resultOf = checkpointed(saving)
-for index, used in ipairs(mget(USAGE, earlier)) do earlier[earlier[index]] = used or nil end
 
 local function outcomeOf(task, token)
   for row = task and task[Rows] or 0, 1, -1 do
@@ -120,53 +121,89 @@ local function outcomeOf(task, token)
   end
 end
 
-local completed = {}
-for index = 1, count do
-  local id, start, effect = ids[index], starts[index], effects[index]
-  local decision, result = decided[index], ARGV[start + 1]
-  if not effect then
-    load({ id })
-    lose(index, tasks[id], outcomeOf(tasks[id], tokens[index]))
+-- Settles what most tasks do not have. Returns the result and the failure. 'at' is the place of the result.
+local function settleRest(id, at, decision, effect)
+  local result, usage = ARGV[at], decision.usage and ARGV[at + decision.usage]
+  if effect.hasBudget then
+    local cost, tokens = match(decision.spent and ARGV[at + decision.spent] or '0 0', '^(.*) (.*)$')
+    endSpending(id, effect.token, effect.queue, tonumber(cost), tonumber(tokens))
+  end
+  if usage then write(HSET, USAGE, id, usage) end
+  if usage or not decision.isReleased then
+    usages.replace(effect.queue, effect.hasEarlier and redis.call('HGET', USAGE, id), usage)
+  end
+  if decision.isReleased then
+    local attemptUsage = sub(result, 3)
+    result = resultOf(id, attemptUsage ~= '' and attemptUsage)
   else
-    local usage = decision.usage and ARGV[start + 1 + decision.usage]
-    local failure = decision.failure and ARGV[start + 1 + decision.failure]
-    if budgetOf(effect.queue) then
-      local cost, tokens = match(decision.spent and ARGV[start + 1 + decision.spent] or '0 0', '^(.*) (.*)$')
-      endSpending(id, effect.token, effect.queue, tonumber(cost), tonumber(tokens))
+    local feedback = decision.feedback and ARGV[at + decision.feedback]
+    local checkpoint = decision.checkpoint and ARGV[at + decision.checkpoint]
+    if feedback then write(HSET, FEEDBACK, id, feedback) end
+    if checkpoint then write(HSET, CHECKPOINTS, id, checkpoint) end
+    if effect.hasEarlier then
+      if not usage then write(HDEL, USAGE, id) end
+      if not feedback then write(HDEL, FEEDBACK, id) end
+      if not checkpoint then write(HDEL, CHECKPOINTS, id) end
     end
-    if usage then write(HSET, USAGE, id, usage) end
-    if usage or not decision.isReleased then usages.replace(effect.queue, earlier[id], usage or nil) end
-    if decision.isReleased then
-      local attemptUsage = sub(result, 3)
-      result = resultOf(id, attemptUsage ~= '' and attemptUsage)
+  end
+  return result, decision.failure and ARGV[at + decision.failure]
+end
+
+local completed = {}
+local function settleGroup(group)
+  local decision, token, size = group.decision, group.token, group.decision.size
+  local isCompleted, isPending = decision.status == 'completed', decision.status == 'pending'
+  local hasRest = size > 2 or decision.isReleased
+  -- A call of 'write' for each task would take as long as the rest of the loop.
+  local taskLines, ended, members = listOf(HSET, TASKS), listOf(HDEL, RUNNING), listOf(ZADD, INDEX[decision.status])
+  local count, memberCount, completedCount = ended.size, members.size, #completed
+  local at = group.start + 1
+  local lastState, lastAttempt, effect
+  for index = group.first, group.last do
+    local id, line, attempt = ids[index], lines[index], running[index]
+    local isLost = true
+    if line and attempt then
+      local state = sub(line, WORD + 1)
+      if not isCompleted or state ~= lastState or attempt ~= lastAttempt then
+        effect = effectOf(state, attempt, decision, isCompleted or byte(ARGV[at], 1) ~= 10)
+        lastState, lastAttempt = state, attempt
+      end
+      isLost = effect.token ~= token
+    end
+    if isLost then
+      load({ id })
+      lose(index, tasks[id], outcomeOf(tasks[id], token))
     else
-      local feedback = decision.feedback and ARGV[start + 1 + decision.feedback]
-      local checkpoint = decision.checkpoint and ARGV[start + 1 + decision.checkpoint]
-      if feedback then write(HSET, FEEDBACK, id, feedback) end
-      if checkpoint then write(HSET, CHECKPOINTS, id, checkpoint) end
-      if effect.hasEarlier then
-        if not usage then write(HDEL, USAGE, id) end
-        if not feedback then write(HDEL, FEEDBACK, id) end
-        if not checkpoint then write(HDEL, CHECKPOINTS, id) end
+      local result, failure = ARGV[at], nil
+      if hasRest or effect.hasRest then result, failure = settleRest(id, at, decision, effect) end
+      local seq = sub(line, 1, WORD)
+      if #result <= effect.mostBehindLine and not failure then
+        line = seq .. effect.stateAndBefore .. result .. effect.after
+      else
+        line = seq .. effect.state
+        local row = effect.before .. result .. effect.after
+        write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
+      end
+      count, memberCount = count + 1, memberCount + 2
+      ended[count], taskLines[2 * count - 1], taskLines[2 * count] = id, id, line
+      members[memberCount - 1], members[memberCount] = '0', effect.prefix .. seq .. id
+      effect.count = effect.count + 1
+      if effect.key then freeKey(effect.prefix, effect.key) end
+      if isPending then lineUp(parse(id, line)) end
+      if isCompleted then
+        completedCount = completedCount + 1
+        completed[completedCount] = id
       end
     end
-    local seq = sub(lines[index], 1, WORD)
-    local line
-    if #result <= effect.mostBehindLine and not failure then
-      line = seq .. effect.stateAndBefore .. result .. effect.after
-    else
-      line = seq .. effect.state
-      local row = effect.before .. result .. effect.after
-      write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
-    end
-    write(HSET, TASKS, id, line)
-    write(HDEL, RUNNING, id)
-    countLease(effect.lease, -1)
-    if effect.key then freeKey(effect.prefix, effect.key) end
-    write(ZADD, INDEX[decision.status], '0', effect.prefix .. seq .. id)
+    at = at + size
+  end
+  taskLines.size, ended.size, members.size = 2 * count, count, memberCount
+end
+for _, group in ipairs(groups) do settleGroup(group) end
+for _, effect in ipairs(allEffects) do
+  if effect.count > 0 then
+    countLease(effect.lease, -effect.count)
     changed[effect.queue] = true
-    if decision.status == 'pending' then lineUp(parse(id, line)) end
-    if decision.status == 'completed' then completed[#completed + 1] = id end
   end
 end
 unblock(completed)
