@@ -43,7 +43,6 @@ import * as ApiErrors from "./internal/apiErrors.ts"
 import { ApiMessage, toReply } from "./internal/apiMessage.ts"
 import * as MessageStream from "./internal/messageStream.ts"
 import * as Sdk from "./internal/sdk.ts"
-import type { MessageRequest } from "../internal/chat/MessageRequest.ts"
 import * as Pacing from "../internal/chat/Pacing.ts"
 import * as Pricing from "../internal/chat/Pricing.ts"
 import * as RateShares from "../internal/chat/rateShares.ts"
@@ -62,7 +61,15 @@ export class ClaudeClient extends Context.Service<ClaudeClient, ClaudeClientServ
 /** @since 0.1.0 */
 export interface ClaudeClientService extends ClientService {}
 
-export { type About, type ModelInfo, usageOf } from "../internal/chat/Client.ts"
+export {
+  type About,
+  type Grant,
+  granted,
+  type ModelInfo,
+  type Spend,
+  usageOf,
+  withoutBudget
+} from "../internal/chat/Client.ts"
 
 /**
  * How to reach the API.
@@ -153,11 +160,7 @@ const make = Effect.fnUntraced(function* (options: Options, shares: RateShares.R
     )
   }
 
-  const stream = (
-    request: MessageRequest,
-    about: About,
-    { onHeaders }: Pacing.Permit
-  ): Effect.Effect<Reply, ClaudeError> =>
+  const stream = (about: About, { onHeaders, request }: Pacing.Permit): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
       about.onSend?.()
       // It aborts the request at any point: before the headers, in the body, and between the two.
@@ -177,7 +180,7 @@ const make = Effect.fnUntraced(function* (options: Options, shares: RateShares.R
 
   return {
     billing: "standard",
-    send: (request, about) => pacing.pace(request, (permit) => stream(request, about, permit)),
+    send: (request, about) => pacing.pace(request, (permit) => stream(about, permit), about.spend),
     countTokens: ({ messages, model, output_config, system, thinking }) =>
       Effect.flatMap(
         sdk.call((client, signal) =>

@@ -40,7 +40,6 @@ import {
   within as withinTimeout
 } from "../internal/chat/Client.ts"
 import * as EventStream from "../internal/chat/eventStream.ts"
-import type { MessageRequest } from "../internal/chat/MessageRequest.ts"
 import type { ModelError } from "../internal/chat/ModelError.ts"
 import * as Pacing from "../internal/chat/Pacing.ts"
 import * as Pricing from "../internal/chat/Pricing.ts"
@@ -66,7 +65,15 @@ export class OpenAiClient extends Context.Service<OpenAiClient, OpenAiClientServ
 /** @since 0.1.0 */
 export interface OpenAiClientService extends ClientService {}
 
-export { type About, type ModelInfo, usageOf } from "../internal/chat/Client.ts"
+export {
+  type About,
+  type Grant,
+  granted,
+  type ModelInfo,
+  type Spend,
+  usageOf,
+  withoutBudget
+} from "../internal/chat/Client.ts"
 
 /**
  * How to reach the server.
@@ -170,11 +177,12 @@ const make = Effect.fnUntraced(function* (options: Options, shares: RateShares.R
     )
   }
 
-  const stream = (request: MessageRequest, about: About, permit: Pacing.Permit): Effect.Effect<Reply, ModelError> =>
+  const stream = (about: About, permit: Pacing.Permit): Effect.Effect<Reply, ModelError> =>
     Effect.suspend(() => {
       about.onSend?.()
       // It aborts the request at any point: before the headers, in the body, and between the two.
       const controller = new AbortController()
+      const { request } = permit
       const { model } = request
       const onHeaders = (headers: Headers) => permit.onHeaders(toPaceHeaders(headers, clock.currentTimeMillisUnsafe()))
       const open = (limitName: LimitName) =>
@@ -197,7 +205,7 @@ const make = Effect.fnUntraced(function* (options: Options, shares: RateShares.R
 
   return {
     billing: "standard",
-    send: (request, about) => pacing.pace(request, (permit) => stream(request, about, permit)),
+    send: (request, about) => pacing.pace(request, (permit) => stream(about, permit), about.spend),
     countTokens: () =>
       Effect.fail(sdk.errors.malformed("OpenAI-compatible servers do not count tokens in advance", undefined)),
     model: (id) =>

@@ -28,7 +28,7 @@ const serverOf = (options: {
 }) => {
   const bill = { usd: 0, requests: 0, cutOff: 0, running: 0, peak: 0 }
   const written = new Set<string>()
-  const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
+  const answer = (request: MessageRequest.MessageRequest, about: ClaudeClient.About) =>
     Effect.gen(function* () {
       about.onSend?.()
       bill.running++
@@ -56,6 +56,8 @@ const serverOf = (options: {
       if (isCut) bill.cutOff++
       return reply(isVerdict(request) ? verdict : "done", { usage, stopReason: isCut ? "max_tokens" : "end_turn" })
     }).pipe(Effect.ensuring(Effect.sync(() => void bill.running--)))
+  const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
+    (about.spend ?? ClaudeClient.withoutBudget)((grant) => answer(ClaudeClient.granted(request, grant), about))
   const client: ClaudeClient.ClaudeClientService = {
     billing: "standard",
     send,
@@ -105,6 +107,19 @@ const run = Effect.fnUntraced(function* (options: {
     return { summary, budget }
   }).pipe(Effect.provide(parts), Effect.orDie)
 })
+
+/** Records the `max_tokens` that requests were granted, and waits before each of them is sent. */
+const recording =
+  (
+    { spend = ClaudeClient.withoutBudget }: ClaudeClient.About,
+    granted: Array<number | undefined>,
+    wait: Effect.Effect<void> = Effect.void
+  ): ClaudeClient.Spend =>
+  (send) =>
+    spend((grant) => {
+      granted.push(grant.maxTokens)
+      return Effect.andThen(wait, send(grant))
+    })
 
 describe("a run under a small budget", () => {
   const Case = Schema.Struct({
@@ -190,17 +205,14 @@ describe("a run under a small budget", () => {
       Effect.gen(function* () {
         const { client } = serverOf({ random: random(11), answer: () => 150 })
         const server = Context.get(yield* Layer.build(client), ClaudeClient.ClaudeClient)
-        const asked: Array<number> = []
-        const recording = Layer.succeed(ClaudeClient.ClaudeClient, {
+        const asked: Array<number | undefined> = []
+        const recorded = Layer.succeed(ClaudeClient.ClaudeClient, {
           ...server,
-          send: (request, about) => {
-            asked.push(request.max_tokens)
-            return server.send(request, about)
-          }
+          send: (request, about) => server.send(request, { ...about, spend: recording(about, asked) })
         })
-        yield* run({ limit: 0.2, concurrency: 4, client: recording, executor: {} })
+        yield* run({ limit: 0.2, concurrency: 4, client: recorded, executor: {} })
         assert.deepStrictEqual(asked.slice(0, 3), [8192, 600, 600])
-        assert.isAtMost(Math.max(...asked.slice(3)), 200)
+        assert.isAtMost(Math.max(...asked.flatMap((maxTokens) => maxTokens ?? []).slice(3)), 200)
       })
   )
 
@@ -211,13 +223,10 @@ describe("a run under a small budget", () => {
       const { bill, client } = serverOf({ random: random(9), answer: (random) => 100 + 100 * random })
       const server = Context.get(yield* Layer.build(client), ClaudeClient.ClaudeClient)
       const answered = yield* Latch.make()
-      const asked: Array<number> = []
+      const asked: Array<number | undefined> = []
       const slow = Layer.succeed(ClaudeClient.ClaudeClient, {
         ...server,
-        send: (request, about) => {
-          asked.push(request.max_tokens)
-          return Effect.andThen(answered.await, server.send(request, about))
-        }
+        send: (request, about) => server.send(request, { ...about, spend: recording(about, asked, answered.await) })
       })
       const options = { concurrency: 4, executor: {}, store }
       const first = yield* Effect.forkChild(run({ ...options, limit: 0.4, client: slow }))
@@ -231,7 +240,7 @@ describe("a run under a small budget", () => {
       yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => runs.pollUnsafe() !== undefined })
       yield* Fiber.join(runs)
       assert.isAtLeast(asked.length, 4)
-      assert.isAtMost(Math.max(...asked.slice(1)), 300)
+      assert.isAtMost(Math.max(...asked.flatMap((maxTokens) => maxTokens ?? []).slice(1)), 300)
       assert.isAtMost(bill.usd, 0.4)
     })
   )

@@ -512,6 +512,8 @@ describe("a connection", () => {
       const server = yield* Effect.scoped(Server.make())
       const context = yield* Layer.build(layer(server.url))
       const failed = yield* Effect.flip(Context.get(context, ClaudeClient.ClaudeClient).send(request("Hello"), about()))
+      assert.strictEqual(failed._tag, "ModelError")
+      if (failed._tag !== "ModelError") return
       assert.deepStrictEqual(facts(failed), {
         reason: "Transient",
         type: "network",

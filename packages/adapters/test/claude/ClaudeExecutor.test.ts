@@ -561,11 +561,15 @@ describe("the budget", () => {
           yield* Fiber.interrupt(fiber)
           return seen
         })
-        assert.deepStrictEqual(yield* booked(() => Effect.never), Usage.zero)
-        const leaves = (_: unknown, { onSend }: ClaudeClient.About) =>
-          Effect.andThen(
-            Effect.sync(() => onSend?.()),
-            Effect.never
+        const waits = (_: unknown, { spend = ClaudeClient.withoutBudget }: ClaudeClient.About) =>
+          spend(() => Effect.never)
+        assert.deepStrictEqual(yield* booked(waits), Usage.zero)
+        const leaves = (_: unknown, { onSend, spend = ClaudeClient.withoutBudget }: ClaudeClient.About) =>
+          spend(() =>
+            Effect.andThen(
+              Effect.sync(() => onSend?.()),
+              Effect.never
+            )
           )
         assert.isNull(yield* booked(leaves))
       })
@@ -729,8 +733,8 @@ describe("the first request of many with the same long instructions", () => {
     const calls: Array<{ readonly start: () => void; readonly end: Deferred.Deferred<Reply.Reply, ClaudeError> }> = []
     const client = ClaudeClient.ClaudeClient.of({
       billing: "standard",
-      send: (_, { onStart }) =>
-        Effect.suspend(() => {
+      send: (_, { onStart, spend = ClaudeClient.withoutBudget }) =>
+        spend(() => {
           const end = Deferred.makeUnsafe<Reply.Reply, ClaudeError>()
           calls.push({ start: onStart ?? (() => {}), end })
           return Deferred.await(end)

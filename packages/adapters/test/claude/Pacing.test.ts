@@ -41,9 +41,17 @@ const refusedWith = (more: Parameters<typeof failure>[0], headers: Record<string
   headers
 })
 
+/** A pace without a budget. */
+const make = (options?: Pacing.Options) =>
+  Effect.map(Pacing.make(options), (pacing) => ({
+    ...pacing,
+    pace: (...[asked, send]: Parameters<Pacing.Pacing["pace"]>) =>
+      Effect.catchTag(pacing.pace(asked, send), "SafetyStop", Effect.die)
+  }))
+
 /** A pace, and requests under it that the test ends. */
 const start = Effect.fnUntraced(function* (options?: Pacing.Options) {
-  const pacing = yield* Pacing.make(options)
+  const pacing = yield* make(options)
   const started: Array<{ readonly id: number; readonly at: number }> = []
   let last = 0
   const send = Effect.fnUntraced(function* (asked = small) {
@@ -428,9 +436,9 @@ describe("a server that refuses requests", () => {
     readonly concurrency: number
     readonly refuse: (now: number, n: number) => Outcome | undefined
     readonly answerTime: Duration.Input
-    readonly pacing?: Pacing.Pacing
+    readonly pacing?: Effect.Success<ReturnType<typeof make>>
   }) {
-    const pacing = options.pacing ?? (yield* Pacing.make())
+    const pacing = options.pacing ?? (yield* make())
     const startedAt = yield* Clock.currentTimeMillis
     let sent = 0
     let refused = 0
@@ -510,7 +518,7 @@ describe("a server that refuses requests", () => {
 
   it.effect("finds its limit after a long break as well", () =>
     Effect.gen(function* () {
-      const pacing = yield* Pacing.make()
+      const pacing = yield* make()
       const load = { pacing, concurrency: 64, answerTime: "1 second" } as const
       yield* simulate({ ...load, requests: 1, refuse: () => undefined })
       yield* TestClock.adjust("1 hour")
@@ -628,7 +636,7 @@ describe("a request that waits", () => {
 
   it.effect("costs nothing when it is interrupted at the moment of its admission", () =>
     Effect.gen(function* () {
-      const pacing = yield* Pacing.make({ requestsPerMinute: 3 })
+      const pacing = yield* make({ requestsPerMinute: 3 })
       const fork = (send: Effect.Effect<Reply.Reply, ClaudeError>) =>
         Effect.forkChild(
           pacing.pace(small, () => send),
@@ -653,7 +661,7 @@ describe("a request that waits", () => {
 
   it.effect("does not use up its timeout, which starts when it is sent", () =>
     Effect.gen(function* () {
-      const pacing = yield* Pacing.make({ requestsPerMinute: 1 })
+      const pacing = yield* make({ requestsPerMinute: 1 })
       const limited = () =>
         pacing.pace(small, () =>
           Effect.timeoutOrElse(Effect.as(Effect.sleep("2 seconds"), reply("text")), {
@@ -730,7 +738,7 @@ it.effect.prop(
   [Load],
   ([{ requests, ...options }]) =>
     Effect.gen(function* () {
-      const pacing = yield* Pacing.make(options)
+      const pacing = yield* make(options)
       const starts: Array<{ readonly at: number; readonly amount: number }> = []
       const inputs: typeof starts = []
       const outputs: typeof starts = []

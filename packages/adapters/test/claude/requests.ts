@@ -46,7 +46,7 @@ export const failure = (more: Partial<ConstructorParameters<typeof ClaudeError>[
 
 /** A client that answers as `send` does, and keeps its requests. */
 export const scripted = (
-  send: (request: MessageRequest.MessageRequest, n: number) => ReturnType<ClaudeClient.ClaudeClient["Service"]["send"]>
+  send: (request: MessageRequest.MessageRequest, n: number) => Effect.Effect<Reply.Reply, ClaudeError>
 ) => {
   const sent: Array<MessageRequest.MessageRequest> = []
   const client = ClaudeClient.ClaudeClient.of({

@@ -29,16 +29,17 @@ export const make = (...answers: ReadonlyArray<Answer>) => {
   const sent: Array<Sent> = []
   const layer = Layer.succeed(ClaudeClient.ClaudeClient, {
     billing: "standard",
-    send: (request, about) =>
-      Effect.suspend(() => {
-        const { onSend, ...asked } = about
-        onSend?.()
-        sent.push({ request, about: asked })
-        const answer = answers[Math.min(sent.length, answers.length) - 1] ?? {}
-        return "_tag" in answer
-          ? Effect.fail(answer)
-          : Effect.succeed(reply({ usage: used({ inputTokens: 1000, outputTokens: 200 }, request.model), ...answer }))
-      }),
+    send: (request, { onSend, spend = ClaudeClient.withoutBudget, ...about }) =>
+      spend((grant) =>
+        Effect.suspend(() => {
+          onSend?.()
+          sent.push({ request: ClaudeClient.granted(request, grant), about })
+          const answer = answers[Math.min(sent.length, answers.length) - 1] ?? {}
+          return "_tag" in answer
+            ? Effect.fail(answer)
+            : Effect.succeed(reply({ usage: used({ inputTokens: 1000, outputTokens: 200 }, request.model), ...answer }))
+        })
+      ),
     countTokens: () => Effect.succeed(0),
     model: (id) =>
       Effect.succeed({ id, lifecycle: "active", retiresAt: null, maxInputTokens: null, maxOutputTokens: null })

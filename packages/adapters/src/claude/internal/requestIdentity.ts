@@ -1,7 +1,7 @@
 import { idempotencyKey } from "@baton/core/AttemptContext"
 import { createHash } from "node:crypto"
 import { defaultQueue } from "@baton/core/Task"
-import { asked, canonicalJson } from "../../internal/chat/cacheKey.ts"
+import { canonicalJson } from "../../internal/chat/cacheKey.ts"
 import type { About } from "../ClaudeClient.ts"
 import type { MessageRequest } from "../../internal/chat/MessageRequest.ts"
 
@@ -18,7 +18,7 @@ export interface RequestIdentity {
  * does not count: it grows when a worker is killed, and the same request must then find the answer that is under way.
  */
 export const identify = (request: MessageRequest, about: About): RequestIdentity => {
-  const same = digest(canonicalJson([about.purpose, about.requeues, keySuffix(about), asked(request, about)]))
+  const same = digest(canonicalJson([about.purpose, about.requeues, keySuffix(about), request]))
   if (about.isShared === true) return { digest: same, id: `${about.purpose}_${same}` }
   const readable = about.taskId.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 20)
   return { digest: same, id: `${readable}_${digest(JSON.stringify([about.taskId, same]))}` }

@@ -1,8 +1,9 @@
 /** The parts of a client that executors and judges use, for any API. */
 import type { LeaseToken } from "@baton/core/Attempt"
 import type { Hold } from "@baton/core/Safety"
+import type { SafetyStop } from "@baton/core/SafetyStop"
 import type { TaskId } from "@baton/core/Task"
-import type { Usage } from "@baton/core/Usage"
+import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,8 +24,10 @@ export interface Headers {
 export interface ClientService {
   /** How its requests are billed: a budget reserves at this price. */
   readonly billing: Billing
-  /** Sends one request and returns the whole answer. It never retries; interrupting it aborts the request. */
-  readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ModelError>
+  /**
+   * Sends one request with `about.spend` and returns the whole answer. It never retries; interrupting it aborts the request.
+   */
+  readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ModelError | SafetyStop>
   /** Whether a request is in a batch, or has an answer that was not delivered: then nothing is to be reserved for it. */
   readonly isInBatch?: ((request: MessageRequest, about: About) => Effect.Effect<boolean, ModelError>) | undefined
   /** An estimate of the input tokens of a request; free of charge. */
@@ -65,8 +68,11 @@ export interface About {
   readonly queue: string
   /** The lease of the attempt. */
   readonly leaseToken: LeaseToken
-  /** The reservation for the request in the budget of the queue. A batch moves it to the journal. */
-  readonly hold?: Hold | undefined
+  /**
+   * Reserves what the request can cost, and sends it. Every client has to send its requests with it, after all other waits:
+   * what a process has reserved when it is killed counts as spent. Default: there is no budget.
+   */
+  readonly spend?: Spend | undefined
   /** Nothing is reserved for the request, because it is in a batch. If it turns out not to be, it fails. */
   readonly isResumed?: boolean | undefined
   /** One request is sent for all tasks with the same one. */
@@ -78,11 +84,6 @@ export interface About {
   readonly purpose: "execute" | "judge"
   /** The answer that was rejected, and must not be served from the cache again. */
   readonly rejected: string | null
-  /**
-   * The `max_tokens` that the request would have under a larger budget, if it has a lower one. Caches and batches recognise the
-   * request by it.
-   */
-  readonly maxTokens?: number | undefined
   /**
    * Called when the request is sent or becomes part of a batch. Until then it waits for its turn, and interrupting it costs
    * nothing. Every client has to call it.
@@ -96,6 +97,47 @@ export interface About {
   /** Called with the text of the answer so far, as it arrives. A batch and a cache do not call it. */
   readonly onText?: ((text: string) => void) | undefined
 }
+
+/**
+ * What the budgets grant for a request.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Grant {
+  /** The `max_tokens` that the request has to keep to; undefined: its own. */
+  readonly maxTokens?: number | undefined
+  /** The reservation in the budget of the queue. A batch moves it to the journal. */
+  readonly hold?: Hold | undefined
+}
+
+/**
+ * Reserves what a request can cost, waits until the budgets have it, and calls `send`. If that returns null, because the request
+ * has to wait for something else first, nothing was sent, and the reservation is given back.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Spend = <A extends Reply | null>(
+  send: (grant: Grant) => Effect.Effect<A, ModelError>
+) => Effect.Effect<A, ModelError | SafetyStop>
+
+/**
+ * Sends a request without a budget.
+ *
+ * @category running
+ * @since 0.2.0
+ */
+export const withoutBudget: Spend = (send) => send({})
+
+/**
+ * The request, with the `max_tokens` that it was granted.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const granted = (request: MessageRequest, { maxTokens }: Grant): MessageRequest =>
+  maxTokens === undefined || maxTokens === request.max_tokens ? request : { ...request, max_tokens: maxTokens }
 
 /** A model, as the API describes it. It does not state prices: see `Pricing`. */
 export interface ModelInfo {
@@ -113,8 +155,10 @@ export interface ModelInfo {
  * @category getters
  * @since 0.1.0
  */
-export const usageOf = (exit: Exit.Exit<Reply, ModelError>): Usage | null => {
+export const usageOf = (exit: Exit.Exit<Reply, ModelError | SafetyStop>): Usage.Usage | null => {
   if (Exit.isSuccess(exit)) return exit.value.usage
-  const error = Cause.findErrorOption(exit.cause)
-  return Option.isSome(error) ? error.value.usage : null
+  const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  // A budget refused it.
+  if (error?._tag === "SafetyStop") return Usage.zero
+  return error?.usage ?? null
 }

@@ -10,6 +10,10 @@
  *
  * An overload (529) is not a limit: it delays only the refused request, the longer the server answers nothing else.
  *
+ * A request reserves its part of a budget when its turn has come, so that those that wait here hold nothing. If it then waits
+ * for the budget, its turn can pass, and it gives the reservation back and waits for the next one: no request holds one of the
+ * two while it waits for the other.
+ *
  * Waiting costs a fiber and an entry in a queue. A pool has one timer, whatever the number of waiting requests.
  *
  * @since 0.1.0
@@ -22,8 +26,9 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type { SafetyStop } from "@baton/core/SafetyStop"
 import type { ModelError } from "./ModelError.ts"
-import type { Headers } from "./Client.ts"
+import { granted, type Headers, type Spend, withoutBudget } from "./Client.ts"
 import * as Pool from "./rateLimitPool.ts"
 import type { RateShares } from "./rateShares.ts"
 import * as Sharing from "./rateSharing.ts"
@@ -61,12 +66,14 @@ export interface Snapshot {
 }
 
 /**
- * What a running request reports.
+ * A request whose turn has come, and what it reports while it runs.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Permit {
+  /** With the `max_tokens` that the budget grants. */
+  readonly request: MessageRequest
   /** The headers of the answer or the refusal, which state the limits. */
   readonly onHeaders: (headers: Headers) => Effect.Effect<void>
 }
@@ -80,12 +87,13 @@ export interface Permit {
 export interface Pacing {
   /**
    * Sends a request as soon as it may start. Its usage, or the reason why it failed, decides about the requests that follow.
-   * Put timeouts inside `send`, because the wait is not part of the request.
+   * Put timeouts inside `send`, because the wait is not part of the request. `spend` reserves its part of a budget directly before.
    */
   readonly pace: (
     request: MessageRequest,
-    send: (permit: Permit) => Effect.Effect<Reply, ModelError>
-  ) => Effect.Effect<Reply, ModelError>
+    send: (permit: Permit) => Effect.Effect<Reply, ModelError>,
+    spend?: Spend
+  ) => Effect.Effect<Reply, ModelError | SafetyStop>
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>>
 }
 
@@ -145,8 +153,12 @@ export const make = Effect.fnUntraced(function* (
     changed.closeUnsafe()
     let pause = longestSleep
     for (const pool of pools.values()) {
+      if (pool.queue.first === undefined) continue
+      Pool.endTurns(pool, now())
       for (const { admission, resume } of Pool.admitWaiting(pool, now())) resume(Effect.succeed(admission))
-      if (pool.queue.first !== undefined) pause = Math.min(pause, Pool.wait(pool, pool.queue.first.demand, now()))
+      const { first } = pool.queue
+      if (first === undefined) continue
+      pause = Math.min(pause, Pool.wait(pool, first.demand, now()), Pool.nextEndOfTurn(pool, now()))
     }
     return Array.from(pools.values()).some(({ queue }) => queue.size > 0)
       ? Effect.raceFirst(changed.await, Effect.sleep(pause))
@@ -154,9 +166,16 @@ export const make = Effect.fnUntraced(function* (
   }).pipe(Effect.forever, Effect.forkScoped)
 
   /** Waits for its turn. Interrupting it leaves the queue, or gives back the admission. */
-  const queueUp = (pool: Pool.RateLimitPool, demand: Pool.Demand): Effect.Effect<Pool.Admission> =>
+  const queueUp = (pool: Pool.RateLimitPool, demand: Pool.Demand, place: number): Effect.Effect<Pool.Admission> =>
     Effect.callback((resume) => {
-      const waiting: Pool.Waiting = { demand, resume, admission: undefined, previous: undefined, next: undefined }
+      const waiting: Pool.Waiting = {
+        demand,
+        place,
+        resume,
+        admission: undefined,
+        previous: undefined,
+        next: undefined
+      }
       Pool.join(pool, waiting)
       if (pool.queue.first === waiting) changed.openUnsafe()
       return Effect.sync(() => leave(pool, waiting))
@@ -174,46 +193,57 @@ export const make = Effect.fnUntraced(function* (
     if (pool.queue.size > 0) changed.openUnsafe()
   }
 
-  const run = (
-    pool: Pool.RateLimitPool,
-    admission: Pool.Admission,
-    send: (permit: Permit) => Effect.Effect<Reply, ModelError>
-  ) =>
-    Effect.onExit(
-      send({
-        onHeaders: (headers) =>
-          Effect.sync(() => {
-            Pool.learn(pool, admission, headers, now())
-            notify(pool)
-          })
-      }),
-      (exit) =>
-        Effect.sync(() => {
-          settle(pool, admission, exit, now())
-          notify(pool)
-        })
-    ).pipe(Effect.mapError((error) => delayedByOverload(error, Pool.overloadDelay(pool, now()))))
-
-  const pace: Pacing["pace"] = (request, send) =>
+  const pace: Pacing["pace"] = (request, send, spend = withoutBudget) =>
     // Uninterruptible between the admission and the finalizer that settles it.
     Effect.uninterruptibleMask((restore) => {
       const pool = poolOf(request.model)
       const demand = Pool.demandOf(request)
+      const place = Pool.nextPlace(pool)
+
+      const sendNow = (admission: Pool.Admission) =>
+        spend((grant) =>
+          Effect.suspend(() => {
+            const permitted = granted(request, grant)
+            if (!Pool.begin(pool, admission, Pool.withMaxTokens(demand, permitted.max_tokens), now()))
+              return Effect.succeed(null)
+            return send({
+              request: permitted,
+              onHeaders: (headers) =>
+                Effect.sync(() => {
+                  Pool.learn(pool, admission, headers, now())
+                  notify(pool)
+                })
+            })
+          })
+        )
+
+      const run = (admission: Pool.Admission): Effect.Effect<Reply, ModelError | SafetyStop> =>
+        Effect.flatMap(
+          Effect.onExit(restore(sendNow(admission)), (exit) =>
+            Effect.sync(() => {
+              settle(pool, admission, exit, now())
+              notify(pool)
+            })
+          ),
+          (reply) =>
+            reply === null ? Effect.flatMap(restore(queueUp(pool, demand, place)), run) : Effect.succeed(reply)
+        )
+
       const admitted = Pool.tryAdmit(pool, demand, now())
-      const interruptible = (permit: Permit) => restore(send(permit))
-      return admitted === undefined
-        ? Effect.flatMap(restore(queueUp(pool, demand)), (admission) => run(pool, admission, interruptible))
-        : run(pool, admitted, interruptible)
+      return Effect.mapError(
+        admitted === undefined ? Effect.flatMap(restore(queueUp(pool, demand, place)), run) : run(admitted),
+        (error) => (error._tag === "SafetyStop" ? error : delayedByOverload(error, Pool.overloadDelay(pool, now())))
+      )
     })
 
   return {
     pace:
       sharing === undefined
         ? pace
-        : (request, send) => {
+        : (request, send, spend) => {
             // From now on, this process asks for a part of the limits of this model too.
             poolOf(request.model)
-            return Effect.andThen(sharing.awaitShares, pace(request, send))
+            return Effect.andThen(sharing.awaitShares, pace(request, send, spend))
           },
 
     snapshot: Effect.sync(() =>
@@ -235,11 +265,12 @@ const delayedByOverload = (error: ModelError, delayMillis: number): ModelError =
 const settle = (
   pool: Pool.RateLimitPool,
   admission: Pool.Admission,
-  exit: Exit.Exit<Reply, ModelError>,
+  exit: Exit.Exit<Reply | null, ModelError | SafetyStop>,
   now: number
 ): void => {
-  if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value.usage, now)
-  const error = Exit.findErrorOption(exit)
-  if (Option.isNone(error)) return Pool.interrupted(pool, admission, now)
-  Pool.failed(pool, admission, error.value, now)
+  if (admission.state !== "sent") return Pool.withdraw(pool, admission, now)
+  if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value?.usage ?? null, now)
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (error === undefined || error._tag === "SafetyStop") return Pool.interrupted(pool, admission, now)
+  Pool.failed(pool, admission, error, now)
 }

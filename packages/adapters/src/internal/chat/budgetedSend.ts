@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import { type About, type ClientService, usageOf } from "./Client.ts"
+import { type About, type ClientService, type Grant, type Spend as SpendRequest, usageOf } from "./Client.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { ModelError } from "./ModelError.ts"
 import type { MessageRequest } from "./MessageRequest.ts"
@@ -20,7 +20,7 @@ import * as AnswerSizes from "./answerSizes.ts"
 import * as InputBounds from "./inputBounds.ts"
 
 /** What the caller knows of a request. */
-export type Asked = Omit<About, "queue" | "leaseToken">
+export type Asked = Omit<About, "queue" | "leaseToken" | "spend">
 
 /** Sends requests under the budgets of the task, of the run and of the queue, each with a span. */
 export type Send = (
@@ -67,8 +67,10 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         Pricing.worstCase(prices, { ...request, max_tokens: maxTokens }, client.billing, bound, geoOf(similar))
       let maxTokens = request.max_tokens
       let isRunning = false
+      let wasGiven = false
       let wasSent = false
-      let explorer: symbol | undefined = Symbol()
+      let isCutOff = false
+      let explorer: symbol | undefined
 
       const end = Effect.sync(() => {
         if (isRunning) similar.running--
@@ -126,44 +128,67 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         maxTokens = Math.min(request.max_tokens, Math.max(paidBy(granted), least))
       }
 
-      const call = Effect.suspend(() => {
-        const sent = maxTokens === request.max_tokens ? request : { ...request, max_tokens: maxTokens }
-        const observed: About = {
-          ...about,
-          hold: held,
-          isResumed,
-          ...(sent === request ? undefined : { maxTokens: request.max_tokens }),
-          onSend: () => {
-            wasSent = true
-            about.onSend?.()
-          }
-        }
-        return Effect.map(withSpan(sent, about.purpose, provider, client.send(sent, observed)), (reply): Sent => {
-          bounds.learn(request, reply)
-          const isCutOff = wasCutOff(reply, sent, request) || (atLeast === 0 && isOlder(reply, request))
-          learn(similar.sizes, reply, isCutOff)
-          similar.replies++
-          if (reply.inferenceGeo === "us") similar.elsewhere = -Infinity
-          else if (reply.inferenceGeo !== undefined && reply.inferenceGeo !== null) similar.elsewhere++
-          return { reply, isCutOff, maxTokens }
-        })
-      })
+      const learnFrom = (reply: Reply) => {
+        bounds.learn(request, reply)
+        isCutOff = wasCutOff(reply, maxTokens, request) || (atLeast === 0 && isOlder(reply, request))
+        learn(similar.sizes, reply, isCutOff)
+        similar.replies++
+        if (reply.inferenceGeo === "us") similar.elsewhere = -Infinity
+        else if (reply.inferenceGeo !== undefined && reply.inferenceGeo !== null) similar.elsewhere++
+      }
 
-      const spending = context.spend<Sent, ModelError, never>({
-        worstCase: { ...worst(request.max_tokens), least: isBatch ? expected : least },
-        onGranted,
-        call: Effect.ensuring(call, end),
-        spent: (exit) => {
-          const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-          // A request that was interrupted while it waited for its turn cost nothing.
-          return isInterrupted && !wasSent ? Usage.zero : usageOf(Exit.map(exit, ({ reply }) => reply))
-        },
-        // It stays in its batch, and the same request of a later attempt gets its reply.
-        isResumable: isBatch,
-        isResumed
+      const spend =
+        (span: Tracer.Span | undefined): SpendRequest =>
+        <A extends Reply | null>(send: (grant: Grant) => Effect.Effect<A, ModelError>) =>
+          Effect.suspend(() => {
+            wasGiven = true
+            // Replies that arrived while it waited for its turn make the bound tighter.
+            bound = bounds.of(request)
+            revision = bounds.revision()
+            explorer = Symbol()
+            const call = Effect.suspend(() => {
+              if (maxTokens < request.max_tokens) span?.attribute("gen_ai.request.max_tokens", maxTokens)
+              return Effect.tap(send({ maxTokens, hold: held }), (reply) =>
+                Effect.sync(() => {
+                  if (reply !== null) learnFrom(reply)
+                })
+              )
+            })
+            const spending = context.spend<A, ModelError, never>({
+              worstCase: { ...worst(request.max_tokens), least: isBatch ? expected : least },
+              onGranted,
+              call: Effect.ensuring(call, end),
+              spent: (exit) => {
+                // Its turn had passed, or it was interrupted before it was sent.
+                const isUnsent = Exit.isSuccess(exit)
+                  ? exit.value === null
+                  : !wasSent && Cause.hasInterruptsOnly(exit.cause)
+                if (isUnsent) return Usage.zero
+                return Exit.isSuccess(exit) ? (exit.value?.usage ?? null) : usageOf(Exit.failCause(exit.cause))
+              },
+              // It stays in its batch, and the same request of a later attempt gets its reply.
+              isResumable: isBatch,
+              isResumed
+            })
+            // Also where nothing was granted.
+            return Effect.ensuring(spending, end)
+          })
+
+      const observed = (span: Tracer.Span | undefined): About => ({
+        ...about,
+        isResumed,
+        spend: spend(span),
+        onSend: () => {
+          wasSent = true
+          about.onSend?.()
+        }
       })
-      // Also where nothing was granted.
-      return Effect.ensuring(spending, end)
+      const sending = withSpan(request, about.purpose, provider, (span) => client.send(request, observed(span)))
+      return Effect.flatMap(sending, (reply): Effect.Effect<Sent> =>
+        wasGiven || reply.cached
+          ? Effect.succeed({ reply, isCutOff, maxTokens })
+          : Effect.die(new Error("A client sent a request without `about.spend`, so no budget can hold."))
+      )
     })
 
   return Effect.fnUntraced(function* (request, asked, context, queue) {
@@ -255,8 +280,8 @@ const usagesIn = (
     .filter(({ outputTokens }) => outputTokens > 0)
 
 /** Whether the maximum of a short budget cut the answer off. */
-const wasCutOff = ({ stopReason }: Reply, sent: MessageRequest, request: MessageRequest): boolean =>
-  stopReason === "max_tokens" && sent.max_tokens < request.max_tokens
+const wasCutOff = ({ stopReason }: Reply, maxTokens: number, request: MessageRequest): boolean =>
+  stopReason === "max_tokens" && maxTokens < request.max_tokens
 
 /** Whether the maximum of an earlier run cut the answer off: a reply of its batch answers the same request of this run. */
 const isOlder = ({ billing, stopReason, usage }: Reply, request: MessageRequest): boolean =>
@@ -283,16 +308,17 @@ const withSpan = (
   request: MessageRequest,
   purpose: About["purpose"],
   provider: string,
-  send: Effect.Effect<Reply, ModelError>
-): Effect.Effect<Reply, ModelError> =>
+  send: (span: Tracer.Span | undefined) => Effect.Effect<Reply, ModelError | SafetyStop>
+): Effect.Effect<Reply, ModelError | SafetyStop> =>
   Effect.withFiber((fiber) =>
     // Effect's own tracer keeps spans in memory, where nothing reads them, and a span costs time.
     fiber.getRef(Tracer.Tracer) === Tracer.nativeTracer
-      ? send
+      ? send(undefined)
       : Effect.useSpan(
           `chat ${request.model}`,
           { kind: "client", attributes: attributesOf(request, purpose, provider) },
-          (span) => Effect.onExit(Effect.withParentSpan(send, span), (exit) => Effect.sync(() => describe(span, exit)))
+          (span) =>
+            Effect.onExit(Effect.withParentSpan(send(span), span), (exit) => Effect.sync(() => describe(span, exit)))
         )
   )
 
@@ -306,10 +332,10 @@ const attributesOf = (request: MessageRequest, purpose: About["purpose"], provid
   "baton.purpose": purpose
 })
 
-const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ModelError>): void => {
+const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ModelError | SafetyStop>): void => {
   if (Exit.isFailure(exit)) {
-    const error = Cause.findErrorOption(exit.cause)
-    if (Option.isSome(error)) span.attribute("error.type", error.value.type)
+    const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+    if (error !== undefined) span.attribute("error.type", error._tag === "SafetyStop" ? error._tag : error.type)
     return
   }
   const { billing, cached, id, model, stopReason, usage } = exit.value

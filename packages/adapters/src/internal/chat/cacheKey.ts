@@ -11,7 +11,7 @@ export const cacheKey = (request: MessageRequest, about: About, server: string |
   hash(
     "sha256",
     canonicalJson({
-      request: asked(request, about),
+      request,
       ...(about.requeues > 0 ? { requeues: about.requeues } : undefined),
       ...(server === undefined ? undefined : { server })
     })
@@ -24,7 +24,3 @@ export const canonicalJson = (value: unknown): string =>
       ? Object.fromEntries(Object.entries(part).sort(([left], [right]) => (left < right ? -1 : 1)))
       : part
   )
-
-/** The request without a lower maximum, which depends on the rest of a budget. */
-export const asked = (request: MessageRequest, { maxTokens }: Pick<About, "maxTokens">): MessageRequest =>
-  maxTokens === undefined ? request : { ...request, max_tokens: maxTokens }

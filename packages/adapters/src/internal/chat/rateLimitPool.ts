@@ -36,6 +36,13 @@ export const demandOf = ({ max_tokens, messages, model, output_config, system }:
   return { requests: 1, "input-tokens": input, "output-tokens": max_tokens, tokens: input + max_tokens }
 }
 
+/** The demand of the same request with another `max_tokens`. */
+export const withMaxTokens = (demand: Demand, maxTokens: number): Demand => ({
+  ...demand,
+  "output-tokens": maxTokens,
+  tokens: demand["input-tokens"] + maxTokens
+})
+
 /**
  * The models whose requests the API counts together. It has one limit for all Opus 4 models, and one for all Sonnet 4 models;
  * other models have their own. A date in the name is not another model.
@@ -45,8 +52,16 @@ export const classOf = (model: string): string =>
 
 /** A request that was admitted. */
 export interface Admission {
-  readonly admittedAt: number
-  readonly taken: Readonly<Record<Resource, TokenBucket.Taken>>
+  /**
+   * - `turn`: it may be sent now
+   * - `passed`: its turn has passed, because it waited for its budget; it has nothing of the limits
+   * - `sent`: it was sent
+   */
+  state: "turn" | "passed" | "sent"
+  admittedAt: number
+  taken: Readonly<Record<Resource, TokenBucket.Taken>>
+  /** By how much it delayed the next request, in milliseconds. */
+  interval: number
   /** When the used-up limits are full again, as the server stated it. */
   reset: number | undefined
 }
@@ -57,6 +72,8 @@ export interface Admission {
  */
 export interface Waiting {
   readonly demand: Demand
+  /** The queue is in this order. A request whose turn has passed keeps its place. */
+  readonly place: number
   readonly resume: (effect: Effect.Effect<Admission>) => void
   /** Set when it left the queue because it was admitted. */
   admission: Admission | undefined
@@ -70,6 +87,11 @@ type Admitted = Pick<Waiting, "resume"> & { readonly admission: Admission }
 export interface RateLimitPool {
   readonly buckets: Readonly<Record<Resource, TokenBucket.TokenBucket>>
   readonly queue: { first: Waiting | undefined; last: Waiting | undefined; size: number }
+  /** The latest place that was given. */
+  places: number
+  /** Those whose turn it is, the earliest first. */
+  readonly turns: Set<Admission>
+  /** How many requests run, including those whose turn it is. */
   running: number
   /** How many requests may run at the same time: `Infinity` until the server objects to a steep rise. */
   window: number
@@ -118,6 +140,12 @@ const longestOverloadDelay = 60_000
 /** The longest pause that the server's word alone can cause; after it, one request asks again. */
 const longestAsked = Duration.toMillis("5 minutes")
 
+/**
+ * How long a turn lasts while others wait, in milliseconds. A reservation in a store takes a few; a longer wait is one for the
+ * budget.
+ */
+const longestTurn = 1000
+
 /** The pause after an objection to a steep rise without a time, in milliseconds. */
 const defaultRampPause = 1000
 
@@ -129,6 +157,8 @@ export const make = (limits: Limits, now: number): RateLimitPool => ({
     tokens: tokenBucket(limits.tokens, now)
   },
   queue: { first: undefined, last: undefined, size: 0 },
+  places: 0,
+  turns: new Set(),
   running: 0,
   window: Infinity,
   pausedUntil: 0,
@@ -175,12 +205,20 @@ export const setPart = ({ buckets }: RateLimitPool, part: number, now: number): 
   for (const resource of resources) TokenBucket.setPart(buckets[resource], Math.max(smallestPart, part), now)
 }
 
+export const nextPlace = (pool: RateLimitPool): number => ++pool.places
+
 export const join = ({ queue, use }: RateLimitPool, waiting: Waiting): void => {
   use.hasWaited = true
-  waiting.previous = queue.last
-  if (queue.last === undefined) queue.first = waiting
-  else queue.last.next = waiting
-  queue.last = waiting
+  // Only a request whose turn has passed is before others, and few are before it.
+  let next = queue.last !== undefined && queue.last.place > waiting.place ? queue.first : undefined
+  while (next !== undefined && next.place < waiting.place) next = next.next
+  const previous = next === undefined ? queue.last : next.previous
+  waiting.previous = previous
+  waiting.next = next
+  if (previous === undefined) queue.first = waiting
+  else previous.next = waiting
+  if (next === undefined) queue.last = waiting
+  else next.previous = waiting
   queue.size++
 }
 
@@ -206,20 +244,24 @@ export const wait = (pool: RateLimitPool, demand: Demand, now: number): number =
 }
 
 const admit = (pool: RateLimitPool, demand: Demand, now: number): Admission => {
+  const admission: Admission = { state: "turn", admittedAt: now, ...take(pool, demand, now), reset: undefined }
+  pool.turns.add(admission)
+  return admission
+}
+
+const take = (pool: RateLimitPool, demand: Demand, now: number): Pick<Admission, "taken" | "interval"> => {
   pool.running++
   countAccepted(pool.pace, 1, now)
-  pool.pace.nextAt = Math.max(pool.pace.nextAt, now) + 1000 / pool.pace.rate
-  const take = (resource: Resource) => TokenBucket.take(pool.buckets[resource], demand[resource], now)
-  return {
-    admittedAt: now,
-    taken: {
-      requests: take("requests"),
-      "input-tokens": take("input-tokens"),
-      "output-tokens": take("output-tokens"),
-      tokens: take("tokens")
-    },
-    reset: undefined
+  const interval = 1000 / pool.pace.rate
+  pool.pace.nextAt = Math.max(pool.pace.nextAt, now) + interval
+  const takeFrom = (resource: Resource) => TokenBucket.take(pool.buckets[resource], demand[resource], now)
+  const taken = {
+    requests: takeFrom("requests"),
+    "input-tokens": takeFrom("input-tokens"),
+    "output-tokens": takeFrom("output-tokens"),
+    tokens: takeFrom("tokens")
   }
+  return { taken, interval }
 }
 
 /** Admits a request at once, unless it or others have to wait. */
@@ -239,11 +281,43 @@ export const admitWaiting = (pool: RateLimitPool, now: number): ReadonlyArray<Ad
   return admitted
 }
 
-/** An admitted request was not sent. */
-export const withdraw = (pool: RateLimitPool, { taken }: Admission, now: number): void => {
+/** An admitted request is not sent in its turn. */
+export const withdraw = (pool: RateLimitPool, admission: Admission, now: number): void => {
+  if (admission.state !== "turn") return
+  admission.state = "passed"
+  pool.turns.delete(admission)
   pool.running--
   countAccepted(pool.pace, -1, now)
-  for (const resource of resources) TokenBucket.giveBack(pool.buckets[resource], taken[resource], now)
+  if (admission.admittedAt > pool.pace.loweredAt) pool.pace.nextAt -= admission.interval
+  for (const resource of resources) TokenBucket.cancel(pool.buckets[resource], admission.taken[resource], now)
+}
+
+/** Ends the turns that have lasted too long. */
+export const endTurns = (pool: RateLimitPool, now: number): void => {
+  for (const admission of pool.turns) {
+    const elapsed = now - admission.admittedAt
+    // The clock may have been set back.
+    if (elapsed >= 0 && elapsed < longestTurn) return
+    withdraw(pool, admission, now)
+  }
+}
+
+/**
+ * A request has its budget, and is sent if it still fits under the limits: they may be lower than when it was admitted, or its
+ * turn may have passed. Returns whether it is sent.
+ */
+export const begin = (pool: RateLimitPool, admission: Admission, demand: Demand, now: number): boolean => {
+  withdraw(pool, admission, now)
+  endTurns(pool, now)
+  if (wait(pool, demand, now) > 0) return false
+  Object.assign(admission, { state: "sent", admittedAt: now, ...take(pool, demand, now) } satisfies Partial<Admission>)
+  return true
+}
+
+/** The time until the next turn ends, in milliseconds. */
+export const nextEndOfTurn = ({ turns }: RateLimitPool, now: number): number => {
+  const [first] = turns
+  return first === undefined ? Infinity : Math.max(0, first.admittedAt + longestTurn - now)
 }
 
 /** Learns the limits that the headers of a response state. */

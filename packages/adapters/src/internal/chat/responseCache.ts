@@ -1,4 +1,5 @@
 /** A cache of replies in a file, for a client of any API. */
+import type { SafetyStop } from "@baton/core/SafetyStop"
 import * as Usage from "@baton/core/Usage"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -58,7 +59,11 @@ export const decorate = Effect.fnUntraced(function* (
     )
 
   /** Sends a request for all that need its reply from now on. They are notified however it ends. */
-  const sendForAll = (key: string, request: MessageRequest, about: About): Effect.Effect<Reply, ModelError> =>
+  const sendForAll = (
+    key: string,
+    request: MessageRequest,
+    about: About
+  ): Effect.Effect<Reply, ModelError | SafetyStop> =>
     Effect.uninterruptibleMask((restore) => {
       const shared = Deferred.makeUnsafe<Shared>()
       inFlight.set(key, shared)
@@ -76,7 +81,7 @@ export const decorate = Effect.fnUntraced(function* (
       )
     })
 
-  const send = (request: MessageRequest, about: About): Effect.Effect<Reply, ModelError> =>
+  const send = (request: MessageRequest, about: About): Effect.Effect<Reply, ModelError | SafetyStop> =>
     Effect.suspend(() => {
       const key = cacheKey(request, about, server)
       const other = inFlight.get(key)
@@ -103,7 +108,7 @@ const isKept = ({ stopReason, text }: Reply): boolean =>
 
 const fromCache = (reply: Reply): Reply => ({ ...reply, usage: Usage.zero, cached: true })
 
-const sharedOf = (exit: Exit.Exit<Reply, ModelError>): Shared => {
+const sharedOf = (exit: Exit.Exit<Reply, ModelError | SafetyStop>): Shared => {
   if (Exit.isSuccess(exit)) {
     return isKept(exit.value) ? { _tag: "Replied", reply: exit.value } : { _tag: "NothingKept" }
   }

@@ -125,8 +125,14 @@ export const settle = (bucket: TokenBucket, { amount, most }: Taken, used: numbe
   bucket.share = share > bucket.share ? share : bucket.share + (share - bucket.share) * smoothing
 }
 
-/** Returns all of it for a request that was never sent or was refused; such a request does not change the average share. */
+/** Returns all of it for a request that was refused; such a request does not change the average share. */
 export const giveBack = (bucket: TokenBucket, { amount }: Taken, now: number): void => finish(bucket, amount, 0, now)
+
+/** Undoes `take` for a request that was not sent. */
+export const cancel = (bucket: TokenBucket, { amount }: Taken, now: number): void => {
+  finish(bucket, amount, 0, now)
+  bucket.taken -= amount
+}
 
 /** Settles a request whose use is unknown at the expected amount. */
 export const settleUnknown = (bucket: TokenBucket, { amount }: Taken, now: number): void =>

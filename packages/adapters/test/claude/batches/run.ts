@@ -81,7 +81,9 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
     return {
       ask: (prompt, { id = prompt, ...options } = {}) =>
         Effect.flatMap(describe(id, options), (about) =>
-          Effect.forkIn(send(request(prompt), about), scope, { startImmediately: true })
+          Effect.forkIn(Effect.catchTag(send(request(prompt), about), "SafetyStop", Effect.die), scope, {
+            startImmediately: true
+          })
         ),
       isInBatch: (prompt, { id = prompt, ...options } = {}) =>
         Effect.orDie(Effect.flatMap(describe(id, options), (about) => isInBatch(request(prompt), about))),

@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Clock from "effect/Clock"
 import type { ModelUse } from "../../view/summary.ts"
 
@@ -30,8 +31,8 @@ export const layer = <Id>(key: ClientKey<Id>, meter: Meter): Layer.Layer<Id, nev
         }
         return Effect.onExit(client.send(request, { ...about, onSend }), (exit) =>
           Effect.sync(() => {
-            // Interrupted before it was sent, for example while it waited for the rate limit.
-            if (!isSent && Exit.hasInterrupts(exit)) return
+            // Interrupted before it was sent, for example while it waited for the rate limit, or refused by a budget.
+            if (!isSent && (Exit.hasInterrupts(exit) || isRefused(exit))) return
             const { model } = request
             const isInBatch = client.billing === "batch" && Exit.hasInterrupts(exit)
             // An interrupted request stays in its batch; the run that receives the reply counts its cost.
@@ -52,6 +53,9 @@ export const layer = <Id>(key: ClientKey<Id>, meter: Meter): Layer.Layer<Id, nev
     })
   )
 
+const isRefused = (exit: Exit.Exit<unknown, { readonly _tag: string }>): boolean =>
+  Option.getOrUndefined(Exit.findErrorOption(exit))?._tag === "SafetyStop"
+
 /** The tasks that wait for a rate limit, with the start of the wait in milliseconds since the epoch. */
 export type RateLimitedSince = Map<TaskId, number>
 
@@ -67,15 +71,16 @@ export const layerRateLimited = <Id>(
       const clock = yield* Clock.Clock
       const send: ClaudeClient.ClaudeClientService["send"] = (request, about) =>
         Effect.suspend(() => {
-          const onSend = () => {
-            rateLimitedSince.delete(about.taskId)
-            about.onSend?.()
-          }
-          rateLimitedSince.set(about.taskId, clock.currentTimeMillisUnsafe())
-          return Effect.ensuring(
-            client.send(request, { ...about, onSend }),
-            Effect.sync(() => rateLimitedSince.delete(about.taskId))
-          )
+          const since = clock.currentTimeMillisUnsafe()
+          const begin = Effect.sync(() => void rateLimitedSince.set(about.taskId, since))
+          const end = Effect.sync(() => void rateLimitedSince.delete(about.taskId))
+          // While it waits for its budget, it does not wait for a rate limit.
+          const spend: ClaudeClient.Spend = (send) =>
+            Effect.andThen(
+              end,
+              Effect.tap((about.spend ?? ClaudeClient.withoutBudget)(send), (reply) => (reply === null ? begin : end))
+            )
+          return Effect.ensuring(Effect.andThen(begin, client.send(request, { ...about, spend })), end)
         })
       return { ...client, send }
     })

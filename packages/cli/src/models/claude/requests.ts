@@ -39,12 +39,14 @@ export const make = Effect.fnUntraced(function* (
   let sent: MessageRequest.MessageRequest | undefined
   const client: ClaudeClient.ClaudeClientService = {
     billing: "standard",
-    send: (request, { onStart }) =>
-      Effect.sync(() => {
-        sent = request
-        onStart?.()
-        return answer
-      }),
+    send: (request, { onStart, spend = ClaudeClient.withoutBudget }) =>
+      spend(() =>
+        Effect.sync(() => {
+          sent = request
+          onStart?.()
+          return answer
+        })
+      ),
     countTokens: () => Effect.die("unused"),
     model: () => Effect.die("unused")
   }

@@ -58,12 +58,14 @@ describe("rate limits", () => {
       const sent: Array<string> = []
       const paced = Layer.mock(ClaudeClient.ClaudeClient, {
         billing: "standard",
-        send: (_, { onSend }) =>
+        send: (_, { onSend, spend = ClaudeClient.withoutBudget }) =>
           Effect.andThen(
             Deferred.await(slot),
-            Effect.andThen(
-              Effect.sync(() => onSend?.()),
-              Effect.never
+            spend(() =>
+              Effect.andThen(
+                Effect.sync(() => onSend?.()),
+                Effect.never
+              )
             )
           )
       })

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { ClaudeError } from "../../ClaudeError.ts"
 import type { About } from "../../ClaudeClient.ts"
+import { type Grant, granted } from "../../../internal/chat/Client.ts"
 import type { MessageRequest } from "../../../internal/chat/MessageRequest.ts"
 import type { PriceTable } from "../../../internal/chat/Pricing.ts"
 import type { Reply } from "../../../internal/chat/Reply.ts"
@@ -24,7 +25,7 @@ export interface PendingRequest {
   readonly taskId: TaskId
   readonly queue: string
   readonly token: LeaseToken
-  readonly hold: About["hold"]
+  readonly hold: Grant["hold"]
   /** Nothing is reserved for it, because an earlier attempt sent it. */
   readonly isResumed: boolean
   /** The bytes that it adds to a batch. */
@@ -45,7 +46,7 @@ export interface PendingRequests {
    * one process is a new request, because its first reply was unusable; the first such request of a later process resumes the
    * one in the journal. The same rule distinguishes the votes of a quorum.
    */
-  readonly send: (request: MessageRequest, about: About) => Effect.Effect<Reply, ClaudeError>
+  readonly send: (request: MessageRequest, about: About, grant: Grant) => Effect.Effect<Reply, ClaudeError>
   readonly waitingFor: (key: string) => PendingRequest | undefined
   /** The batches in which requests wait. */
   readonly runs: () => ReadonlySet<string>
@@ -152,12 +153,16 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
 
   /** Registers a request under a key that no other fiber waits for. Returns its reply if there is one. */
   const register = Effect.fnUntraced(function* (
-    request: MessageRequest,
+    asked: MessageRequest,
     about: About,
+    grant: Grant,
     started: { pending: PendingRequest | undefined }
   ): Effect.fn.Return<Reply | PendingRequest, ClaudeError> {
-    const { hold, isResumed = false, leaseToken: token, onSend, queue, taskId } = about
-    const identity = identify(request, about)
+    const { isResumed = false, leaseToken: token, onSend, queue, taskId } = about
+    const { hold } = grant
+    // It is recognised without a lower maximum, which depends on the rest of a budget.
+    const identity = identify(asked, about)
+    const request = granted(asked, grant)
     for (let ordinal = 0; ; ordinal++) {
       const key = customId(identity, ordinal)
       if (isTaken(key)) continue
@@ -196,11 +201,11 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     onJoined()
   }
 
-  const send = (request: MessageRequest, about: About): Effect.Effect<Reply, ClaudeError> =>
+  const send = (request: MessageRequest, about: About, grant: Grant): Effect.Effect<Reply, ClaudeError> =>
     Effect.suspend(() => {
       const started: { pending: PendingRequest | undefined } = { pending: undefined }
       return Effect.onExit(
-        Effect.flatMap(register(request, about, started), (found) =>
+        Effect.flatMap(register(request, about, grant, started), (found) =>
           "text" in found ? Effect.succeed(found) : Deferred.await(found.reply)
         ),
         (exit) =>

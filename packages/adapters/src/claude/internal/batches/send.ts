@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import type { ClaudeClientService } from "../../ClaudeClient.ts"
 import { ClaudeError } from "../../ClaudeError.ts"
+import { withoutBudget } from "../../../internal/chat/Client.ts"
 import { Prices } from "../../../internal/chat/Pricing.ts"
 import type { BatchApi } from "./batchApi.ts"
 import { type BatchRuns, submit } from "./batchRuns.ts"
@@ -76,8 +77,10 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Latch.open(runs.closing))
 
   return {
-    send: (request, about) =>
-      Effect.suspend(() => (broken === undefined ? pending.send(request, about) : Effect.fail(broken))),
+    send: (request, { spend = withoutBudget, ...about }) =>
+      Effect.suspend(() =>
+        broken === undefined ? spend((grant) => pending.send(request, about, grant)) : Effect.fail(broken)
+      ),
     isInBatch: pending.isKnown
   }
 })
