@@ -98,13 +98,41 @@ export const of = (usage: Usage | null): UsageSum => {
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Usage))
 
+/** The text of a usage with a known cost, as Baton writes it. */
+const knownText =
+  /^\{"inputTokens":(\d+),"outputTokens":(\d+),"cacheReadTokens":(\d+),"cacheWriteTokens":(\d+),"costUsd":(\d[\d.e-]*)\}$/
+
+/** Reads most usages in a tenth of the time that the schema takes. */
+const ofKnownText = (usage: string): UsageSum | undefined => {
+  const found = knownText.exec(usage)
+  if (found === null) return undefined
+  const inputTokens = Number(found[1])
+  const outputTokens = Number(found[2])
+  const cacheReadTokens = Number(found[3])
+  const cacheWriteTokens = Number(found[4])
+  const cost = nanoUsd(Number(found[5]))
+  return {
+    usages: 1,
+    inputTokens,
+    outputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    maxTokens: inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens,
+    minNanoUsd: cost,
+    maxNanoUsd: cost,
+    unknownCosts: 0,
+    unboundedCosts: 0
+  }
+}
+
 /**
  * The sum of a usage as a driver keeps it: a JSON text or null. A damaged text counts as nothing.
  *
  * @category constructors
  * @since 0.2.0
  */
-export const ofJson = (usage: string | null): UsageSum => (usage === null ? zero : of(Option.getOrNull(decode(usage))))
+export const ofJson = (usage: string | null): UsageSum =>
+  usage === null ? zero : (ofKnownText(usage) ?? of(Option.getOrNull(decode(usage))))
 
 /**
  * A sum from the numbers of its columns, in their order. Missing ones are zero.

@@ -97,11 +97,11 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.endTurns, [texts, numbers, numbers], /Tid Scan on key_turns/)
       yield* explain(
         statements.complete,
-        [...leased, texts, texts, texts, texts, booleans, numbers, numbers],
+        [...leased, texts, texts, texts, texts, booleans, numbers, numbers, texts, texts],
         /Nested Loop\n\s+->  Function Scan on x\n\s+->  Index Scan using tasks_pkey on tasks/
       )
       const outcomes = [texts, texts, texts, numbers, numbers, texts, texts, booleans]
-      const results = [texts, texts, texts, texts, texts, numbers, numbers]
+      const results = [texts, texts, texts, texts, texts, numbers, numbers, texts, texts]
       yield* explain(
         statements.settle,
         [...leased, ...outcomes, ...results],
@@ -113,7 +113,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.reserve, [...leased, ...spending], /LockRows\n\s+->  Sort/, byKey, /budgets_pkey/)
       yield* explain(statements.extend, [...leased, number], byKey)
       yield* explain(statements.start, leased, byKey)
-      yield* explain(statements.checkpoint, [...leased, texts, texts, texts], byKey)
+      yield* explain(statements.checkpoint, [...leased, texts, texts, texts, texts, texts], byKey)
       yield* explain(statements.locate, [texts, numbers], byKey, /task_inputs_id/)
       yield* explain(statements.explain, [texts, numbers, numbers, numbers], byKey, /task_inputs_id/, /attempts_pkey/)
       yield* explain(statements.sweep, [number, int, text, text, text, int, text, text], /using tasks_leased on tasks/)
