@@ -261,7 +261,7 @@ const make = Effect.fnUntraced(function* ({ url }: Options) {
     request: (request) => Effect.andThen(one(Sql.request[request]), single<TaskStoreDriver.ControlRow>(Sql.control)),
     dump: (page) =>
       transaction(function* (query) {
-        const rows = yield* query<DumpedRow>(Sql.list, ...pageOf({ ...page, status: null, queue: null }))
+        const rows = yield* query<DumpedRow>(Sql.list, ...pageOf({ ...page, status: null }))
         if (rows.length === 0) return []
         const attempts = byTask(yield* query<TaskStoreDriver.AttemptRow & Row>(Sql.attempts, idsOf(rows), idsOf(rows)))
         const waitsFor = byTask(yield* query(Sql.waitsFor, rows.map(seqOf)))

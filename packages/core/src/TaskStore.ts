@@ -577,6 +577,8 @@ export interface TaskPage {
 }
 
 export interface DumpQuery {
+  /** Only tasks of this queue. */
+  readonly queue?: string | undefined
   /** Default 100. */
   readonly limit?: number | undefined
   /** The `next` of the previous page. */

@@ -219,8 +219,13 @@ export interface TaskStoreDriver {
   /** Makes a request to all runs on this store. The revision grows, and `stops` with a stop. */
   readonly request: (request: ControlRequest) => Effect.Effect<ControlRow, TaskStoreError>
 
-  /** Up to `limit` tasks with a `seq` greater than `after`, by `seq`, with everything that is known of each at one moment. */
-  readonly dump: (page: Page) => Effect.Effect<ReadonlyArray<RecordRow>, TaskStoreError>
+  /**
+   * Up to `limit` tasks with a `seq` greater than `after`, by `seq`, with everything that is known of each at one moment; those
+   * of one queue, or of all if it is null.
+   */
+  readonly dump: (
+    page: Page & { readonly queue: string | null }
+  ) => Effect.Effect<ReadonlyArray<RecordRow>, TaskStoreError>
 
   /**
    * Adds tasks as they were in another store, in one write. Adds nothing when ids are present, and returns these. A task in

@@ -19,6 +19,7 @@
  *
  * @since 0.1.0
  */
+import { Report } from "@baton/core/Report"
 import { NewTask, QueueName, TaskStatus } from "@baton/core/Task"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -128,6 +129,11 @@ export class Endpoints extends HttpApiGroup.make("baton", { topLevel: true })
       success: Activity,
       error: storeErrors
     }).annotate(OpenApi.Summary, "How many tasks of a queue ended, over time"),
+    HttpApiEndpoint.get("report", "/report", {
+      query: { queue: Schema.optionalKey(QueueName) },
+      success: Report,
+      error: storeErrors
+    }).annotate(OpenApi.Summary, "A report on all tasks: outcomes, time, usage, and the causes of failures"),
     HttpApiEndpoint.post("add", "/tasks", {
       payload: Schema.Struct({ tasks: Schema.Array(NewTask) }),
       success: Added,

@@ -1,4 +1,4 @@
-import { Task, TaskStore, TaskStoreError, Verification } from "@baton/core"
+import { Report, Task, TaskStore, TaskStoreError, Verification } from "@baton/core"
 import { BatonApi } from "@baton/adapters/http"
 import { Executions } from "@baton/adapters/workflow"
 import { assert, describe, layer } from "@effect/vitest"
@@ -257,6 +257,39 @@ describe.each(stores)("BatonApi on %s", (_, store) => {
         assert.deepStrictEqual([sum(activity.completed), sum(activity.failed)], [2, 1])
         assert.strictEqual(activity.completed.length, activity.failed.length)
         assert.strictEqual(activity.widthMillis, 60_000)
+      })
+    )
+
+    it.effect("reports on all tasks, or on those of a queue", () =>
+      Effect.gen(function* () {
+        const { client, store } = yield* Server.Served
+        const query = { queue: "summed" }
+        yield* Server.add(store, "summed", ["summed/1", "summed/2", "summed/3", "summed/4"])
+        yield* Server.add(store, "unsummed", ["unsummed/1"])
+        yield* Server.complete(store, "summed", { limit: 2, output: "Yes." })
+        yield* Server.fail(store, "summed", { limit: 1, feedback: (id) => `No ${id.length} times.` })
+        const report = yield* client.report({ query })
+        assert.deepInclude(report, { tasks: 4, attempts: 3, outcomes: { completed: 2, failed: 1 } })
+        assert.deepInclude(report.statuses, { completed: 2, failed: 1, pending: 1 })
+        assert.deepStrictEqual(report.causes, [{ name: "No … times.", tasks: 1, attempts: 1 }])
+        assert.deepStrictEqual(
+          report.workers.map(({ attempts, name }) => [name, attempts]),
+          [["test", 3]]
+        )
+        assert.deepStrictEqual(
+          report.failed.map(({ error }) => error),
+          ["No 8 times."]
+        )
+        assert.deepStrictEqual(report, yield* Report.make(store, query))
+        const all = yield* client.report({ query: {} })
+        const { tasks } = yield* Report.make(store)
+        assert.strictEqual(all.tasks, tasks)
+        assert.isAbove(all.tasks, report.tasks)
+        // A report of the last ten seconds is shared.
+        yield* Server.complete(store, "summed", { limit: 1, output: "Yes." })
+        assert.strictEqual((yield* client.report({ query })).statuses.completed, 2)
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual((yield* client.report({ query })).statuses.completed, 3)
       })
     )
 

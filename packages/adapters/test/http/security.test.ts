@@ -147,6 +147,7 @@ layer(Server.layer({ tokens: roles.map((role) => ({ role, token: Redacted.make(t
     const add = { tasks: [Task.makeNew({ id: "new", description: "new" })] }
     const requests = [
       ["view", "GET", "/api/queues", undefined],
+      ["view", "GET", "/api/report?queue=a", undefined],
       ["view", "GET", "/api/tasks", undefined],
       ["view", "GET", "/api/failures", undefined],
       ["view", "GET", "/api/settings?queue=any", undefined],

@@ -130,7 +130,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(statements.workers, [], /tasks_leased/)
       yield* explain(statements.get, [texts], /task_inputs_id/, byKey)
       yield* explain(statements.attempts, [text], /task_inputs_id/, /attempts_pkey/)
-      yield* explain(statements.dump, page, byKey)
+      yield* explain(statements.dump, [...page, text], byKey)
       yield* explain(statements.dumpAttempts, [numbers], /attempts_pkey/, byKey)
       yield* explain(statements.dumpWaitsFor, [numbers], /dependencies_by_task/)
       yield* explain(statements.prune.ids, [texts, texts, number], /task_inputs_id/, byKey)

@@ -16,7 +16,7 @@ import { count, number } from "../view/quantity.ts"
 import { safe } from "../view/safeText.ts"
 import type { TaskWithHistory } from "../view/json.ts"
 import * as store from "../run/stores.ts"
-import { pages, records } from "../system/pages.ts"
+import { pages, records } from "@baton/core/TaskPages"
 import { unknownExtension, writeFile } from "../view/writeFile.ts"
 import { printMessage } from "../view/stderr.ts"
 

@@ -17,7 +17,7 @@ import { type ListOptions, openLists, validateLists } from "../sources/importSou
 import { parseOptions, readEntries } from "../sources/readTasks.ts"
 import type * as SourceError from "../sources/SourceError.ts"
 import { sourceQueues } from "./queues.ts"
-import { pages } from "../system/pages.ts"
+import { pages } from "@baton/core/TaskPages"
 import type { PartEstimate, Plan } from "../view/plan.ts"
 import * as account from "../models/claude/account.ts"
 import * as preflight from "../models/claude/preflight.ts"

@@ -17,7 +17,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { schedulesQueue } from "../run/queues.ts"
-import { pages } from "../system/pages.ts"
+import { pages } from "@baton/core/TaskPages"
 
 /** What to do with ticks whose time passed while no scheduler ran. */
 export const missedPolicies = ["skip", "once", "all"] as const

@@ -12,7 +12,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { pages } from "../system/pages.ts"
+import { pages } from "@baton/core/TaskPages"
 import { canonicalJson, fingerprint } from "./ids.ts"
 import type { SourceTask } from "./readTasks.ts"
 

@@ -5,6 +5,7 @@
  * of thousands of tasks per second. Text is created only when the display is drawn.
  */
 import type { AttemptProgress } from "@baton/core/AttemptProgress"
+import { Durations } from "@baton/core/Durations"
 import type { Event } from "@baton/core/Event"
 import type { BreakerState } from "@baton/core/Safety"
 import type { Stats } from "@baton/core/Stats"
@@ -237,34 +238,6 @@ export class Progress {
 
   private spend(usage: Usage.Usage | null): void {
     if (usage !== null) this.usage = Usage.add(this.usage, usage)
-  }
-}
-
-/** Each bucket is 2 % wider than the previous one, which is precise enough for durations. */
-const growth = Math.log(1.02)
-
-/** A distribution of durations. */
-export class Durations {
-  count = 0
-  private readonly buckets: Array<number> = []
-
-  add(millis: number): void {
-    const bucket = Math.max(0, Math.round(Math.log(Math.max(1, millis)) / growth))
-    this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1
-    this.count++
-  }
-
-  /** The quantile for a share from 0 to 1, in milliseconds. */
-  quantile(share: number): number {
-    const rank = Math.max(1, Math.ceil(share * this.count))
-    let seen = 0
-    // `forEach` skips the holes of the array.
-    let found = 0
-    this.buckets.forEach((count, bucket) => {
-      if (seen < rank) found = bucket
-      seen += count
-    })
-    return Math.exp(found * growth)
   }
 }
 

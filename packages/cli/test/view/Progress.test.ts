@@ -1,6 +1,6 @@
 import { Task } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Progress, Durations } from "../../src/view/Progress.ts"
+import { Progress } from "../../src/view/Progress.ts"
 import { safeText } from "../../src/view/safeText.ts"
 import * as events from "./events.ts"
 
@@ -124,26 +124,5 @@ describe("Progress", () => {
     assert.deepStrictEqual(progress.breaker, { state: "open", reason: "five failed" })
     progress.on(events.reasoned("CircuitClosed", 2, "one succeeded"))
     assert.strictEqual(progress.breaker?.state, "closed")
-  })
-})
-
-const of = (...millis: ReadonlyArray<number>) => {
-  const durations = new Durations()
-  for (const duration of millis) durations.add(duration)
-  return durations
-}
-
-describe("Durations", () => {
-  it("returns percentiles with an error of a few percent", () => {
-    const durations = of(...Array.from({ length: 1000 }, (_, n) => (n + 1) * 10))
-    assert.closeTo(durations.quantile(0.5), 5000, 100)
-    assert.closeTo(durations.quantile(0.95), 9500, 190)
-    assert.closeTo(durations.quantile(1), 10_000, 200)
-  })
-
-  it("accepts zero, negative and very long durations", () => {
-    const durations = of(0, -5, 3 * 86_400_000)
-    assert.strictEqual(durations.quantile(0.5), 1)
-    assert.closeTo(durations.quantile(0.99) / 86_400_000, 3, 0.06)
   })
 })

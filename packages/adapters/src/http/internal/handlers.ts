@@ -12,6 +12,7 @@ import { Events } from "./events.ts"
 import { type Access, Caller, type RequestErrors } from "./middleware.ts"
 import { Activity, Failures, limits, Settings, TaskPage } from "./model.ts"
 import * as Operations from "./operations.ts"
+import * as Reports from "./reports.ts"
 import * as Sharing from "./sharing.ts"
 import * as Views from "./views.ts"
 
@@ -55,6 +56,7 @@ export const layer = ({
         schema: Settings,
         read: ({ queue }: { readonly queue: string }) => operations.settings(queue)
       })
+      const report = yield* Reports.make(operations.report)
       return handlers
         .handle("queues", () =>
           Effect.map(Effect.all([operations.overview, Caller]), ([overview, { name, role }]) => ({
@@ -73,6 +75,7 @@ export const layer = ({
         .handle("cancelExecution", ({ params }) => changing(operations.cancelExecution(params.id)))
         .handle("failures", ({ query, request }) => failures(query, request))
         .handle("activity", ({ query, request }) => activity(query, request))
+        .handle("report", ({ query }) => report(query.queue))
         .handle("add", ({ payload }) => changing(operations.add(payload.tasks)))
         .handle("requeue", ({ payload }) => changing(operations.requeue(payload)))
         .handle("cancel", ({ payload }) => changing(operations.cancel(payload)))

@@ -1,5 +1,6 @@
 /** What the endpoints and the tools of the MCP server do, through the store alone. */
 import * as Audit from "@baton/core/Audit"
+import * as Report from "@baton/core/Report"
 import * as Tasks from "@baton/core/Task"
 import {
   type ControlRequest,
@@ -132,6 +133,8 @@ export const make = (store: TaskStore["Service"]) => {
     failures: (queue: string | undefined) => orRefused(Failures.failures(store, queue)),
 
     activity: (queue: string) => orRefused(Activity.activity(store, queue)),
+
+    report: (queue: string | undefined) => orRefused(Report.make(store, { queue })),
 
     add: (tasks: ReadonlyArray<Tasks.NewTask>) =>
       orRefused(store.add(tasks)).pipe(

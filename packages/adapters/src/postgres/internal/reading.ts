@@ -4,7 +4,6 @@ import type {
   AttemptRow,
   ControlRow,
   OutlookRow,
-  Page,
   RecordRow,
   TaskRow,
   TaskStoreDriver,
@@ -90,7 +89,10 @@ export const statements = (names: Names) => {
 
     /** The following statements of the transaction see the store at one moment. */
     snapshot: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-    dump: page("", `${taskColumns}, t.token::float8 AS token, t.lease_until AS "leaseUntil", t.checkpoint`),
+    dump: page(
+      `${isInQueue("$3")} AND`,
+      `${taskColumns}, t.token::float8 AS token, t.lease_until AS "leaseUntil", t.checkpoint`
+    ),
     dumpAttempts: ledger("SELECT unnest($1::float8[])::bigint AS seq"),
     dumpWaitsFor: `
       SELECT d.task::float8 AS task, d.dependency
@@ -149,10 +151,11 @@ export const make = (
 ): Pick<TaskStoreDriver, "attempts" | "control" | "dump" | "get" | "list" | "outlook" | "workers"> => {
   const dump = Effect.fnUntraced(function* ({
     after,
-    limit
-  }: Page): Effect.fn.Return<ReadonlyArray<RecordRow>, TaskStoreError> {
+    limit,
+    queue
+  }: Parameters<TaskStoreDriver["dump"]>[0]): Effect.fn.Return<ReadonlyArray<RecordRow>, TaskStoreError> {
     yield* db.run(statements.snapshot)
-    const rows = yield* db.run<TaskOfRecord>(statements.dump, [int(after), int(limit)])
+    const rows = yield* db.run<TaskOfRecord>(statements.dump, [int(after), int(limit), text(queue)])
     const seqs = [numbers(rows.map(({ seq }) => seq))]
     const attempts = byTask(yield* db.run<AttemptRow & OfTask>(statements.dumpAttempts, seqs))
     const dependencies = byTask(yield* db.run<{ readonly dependency: string } & OfTask>(statements.dumpWaitsFor, seqs))

@@ -200,8 +200,10 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
 
     request: (request) => run(Administration.request, [request], (reply) => controlRow(Encoding.array(reply))),
 
-    dump: ({ after, limit }) =>
-      run(Reading.dump, [String(after), String(limit)], (reply) => Encoding.array(reply).map(Encoding.recordRow)),
+    dump: ({ after, limit, queue }) =>
+      run(Reading.dump, [String(after), String(limit), queue ?? ""], (reply) =>
+        Encoding.array(reply).map(Encoding.recordRow)
+      ),
 
     restore: (records) => run(Adding.restore, records.flatMap(Encoding.restoreArguments), Encoding.texts),
 

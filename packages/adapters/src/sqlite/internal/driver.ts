@@ -148,9 +148,9 @@ export const make = ({ dataVersion, filename, logFile, read, snapshot, write }: 
         return sql.control()
       }),
 
-    dump: ({ after, limit }) =>
+    dump: ({ after, limit, queue }) =>
       snapshot((sql) =>
-        sql.page(after, limit).map((row) =>
+        sql.page(after, limit, queue).map((row) =>
           Object.assign(row, {
             waitsFor: sql.dependenciesOf(row.seq).map(({ dependency }) => dependency),
             attemptRows: sql.attemptsOf(row.seq)

@@ -55,8 +55,8 @@ export const statements = ({ all, first, tasks }: Preparing) => {
 
     task: tasks<[id: string]>(`SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE id = ?`),
 
-    page: tasks<[after: number, limit: number]>(
-      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ? ORDER BY seq LIMIT +?`
+    page: tasks<[after: number, limit: number, queue: string | null]>(
+      `SELECT ${Rows.taskColumns} FROM ${wholeTasks} WHERE seq > ?1 AND ${isIn("?3")} ORDER BY seq LIMIT +?2`
     ),
 
     list: tasks<[after: number, limit: number, queue: string | null, results: number]>(

@@ -5,7 +5,7 @@ import { TaskStore } from "@baton/core/TaskStore"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { pages } from "../../system/pages.ts"
+import { pages } from "@baton/core/TaskPages"
 import type { PartEstimate, Range } from "../../view/plan.ts"
 import type { Rate } from "./requests.ts"
 

@@ -1,13 +1,15 @@
 /** A report as a self-contained HTML file without scripts, fonts or requests. */
 import type { AttemptOutcome } from "@baton/core/Attempt"
+import type { Bucket, Group, Report } from "@baton/core/Report"
+import * as Usage from "@baton/core/Usage"
 import { cost, count, number, usage, usd } from "../quantity.ts"
 import * as Figures from "./figures.ts"
-import { type Bucket, histogram } from "./figures.ts"
-import type { AttemptLine, Group, Report, TaskHistory } from "./Report.ts"
+import { firstLine } from "../safeText.ts"
+import type { AttemptLine, Details, TaskHistory } from "./Details.ts"
 import { css } from "./css.ts"
 
 /** The page. */
-export const html = (report: Report, about: Figures.About): string =>
+export const html = (report: Report, details: Details, about: Figures.About): string =>
   [
     "<!doctype html>",
     '<html lang="en">',
@@ -22,17 +24,17 @@ export const html = (report: Report, about: Figures.About): string =>
     "<body>",
     "<main>",
     "<header>",
-    `<p class="eyebrow">Baton report · ${escape(about.store)} · ${escape(Figures.at(report.now))}</p>`,
+    `<p class="eyebrow">Baton report · ${escape(about.store)} · ${escape(Figures.at(report.at.epochMilliseconds))}</p>`,
     `<h1>${escape(Figures.headline(report))}</h1>`,
     statusBar(report),
     "</header>",
     section("Overview", definitionList(Figures.figures(report))),
-    section("Failures by cause", groupTable(Figures.causes(report), "Cause", true)),
-    section("Timeline", timelineChart(report)),
+    section("Failures by cause", groupTable(report.causes, "Cause", true)),
+    section("Timeline", timelineChart(report, details)),
     `<div class="pair">${section("Time per attempt", durationChart(report))}${section("Cost per task", costChart(report))}</div>`,
-    section("Models", groupTable(Figures.models(report), "Model")),
+    section("Models", groupTable(report.models, "Model")),
     section("Workers", groupTable(Figures.workers(report), "Worker")),
-    section("Tasks", histories(report)),
+    section("Tasks", histories(report, details)),
     section("Next steps", steps(Figures.nextSteps(report, about))),
     "</main>",
     "</body>",
@@ -81,14 +83,14 @@ const definitionList = (entries: ReadonlyArray<readonly [string, string]>): stri
 
 const groupTable = (groups: ReadonlyArray<Group>, title: string, countsTasks = false): string => {
   if (groups.length === 0) return ""
-  const metered = groups.some((group) => group.usage !== null)
+  const metered = groups.some((group) => group.usage !== undefined)
   const heads = [title, ...(countsTasks ? ["Tasks"] : []), "Attempts", ...(metered ? ["Tokens", "Cost"] : [])]
   const rows = groups.map((group) => [
-    escape(group.name),
+    escape(firstLine(group.name)),
     ...(countsTasks ? [number(group.tasks)] : []),
     number(group.attempts),
     ...(metered
-      ? group.usage === null
+      ? group.usage === undefined
         ? ["", ""]
         : [escape(Figures.tokens(group.usage).split(":")[0] ?? ""), escape(cost(group.usage))]
       : [])
@@ -114,10 +116,10 @@ const outcomesInOrder: ReadonlyArray<AttemptOutcome> = [
   "running"
 ]
 
-const timelineChart = (report: Report): string => {
-  const span = report.span()
+const timelineChart = (report: Report, details: Details): string => {
+  const span = Figures.spanOf(report)
   if (span === undefined) return ""
-  const chart = timeline(report)
+  const chart = timeline(report, details)
   const height = chart._tag === "Bars" ? Math.max(1, chart.lanes) * 14 : 160
   const marks =
     chart._tag === "Bars"
@@ -137,9 +139,9 @@ const timelineChart = (report: Report): string => {
             ]
           })
         })
-  const used = outcomesInOrder.filter((outcome) => report.outcomes.has(outcome))
+  const used = outcomesInOrder.filter((outcome) => report.outcomes[outcome] !== undefined)
   const legend = used
-    .map((outcome) => `<li class="${outcome}">${number(report.outcomes.get(outcome) ?? 0)} ${words(outcome)}</li>`)
+    .map((outcome) => `<li class="${outcome}">${number(report.outcomes[outcome] ?? 0)} ${words(outcome)}</li>`)
     .join("")
   const note =
     chart._tag === "Bars"
@@ -157,14 +159,11 @@ const timelineChart = (report: Report): string => {
 
 const round = (value: number): number => Math.round(value * 10) / 10
 
-const durationChart = ({ ended, ends, starts }: Report): string => {
-  const values = starts.flatMap((start, index) => (ended[index] === "running" ? [] : [(ends[index] ?? start) - start]))
-  return barChart(histogram(values, 1), Figures.took)
-}
+const durationChart = ({ durations }: Report): string => barChart(durations?.buckets ?? [], Figures.took)
 
-const costChart = ({ costs }: Report): string =>
+const costChart = ({ costs, usage }: Report): string =>
   // Omitted if all tasks are free.
-  costs.some((value) => value > 0) ? barChart(histogram(costs, 0.0001), usd) : ""
+  usage !== undefined && Usage.minUsd(usage) > 0 ? barChart(costs, usd) : ""
 
 const barChart = (buckets: ReadonlyArray<Bucket>, label: (value: number) => string): string => {
   if (buckets.length === 0) return ""
@@ -176,8 +175,8 @@ const barChart = (buckets: ReadonlyArray<Bucket>, label: (value: number) => stri
   return `<table class="chart"><tbody>${rows.join("")}</tbody></table>`
 }
 
-const histories = (report: Report): string => {
-  const shown = report.shownHistories()
+const histories = (report: Report, details: Details): string => {
+  const shown = details.shownHistories()
   const rest = report.tasks - shown.length
   return [
     ...shown.map(history),
@@ -250,38 +249,40 @@ const maxLanes = 40
 const sliceCount = 160
 
 /** The timeline of a report. */
-export const timeline = (report: Report): Timeline => {
-  const span = report.span()
+export const timeline = (report: Report, details: Details): Timeline => {
+  const span = Figures.spanOf(report)
   if (span === undefined) return { _tag: "Bars", lanes: 0, bars: [] }
   const place = (at: number) => (at - span.from) / Math.max(1, span.until - span.from)
   if (report.attempts <= maxBars) {
-    const bars = inLanes(report, place)
+    const bars = inLanes(details, place)
     const lanes = bars.reduce((most, { lane }) => Math.max(most, lane + 1), 0)
     if (lanes <= maxLanes) return { _tag: "Bars", lanes, bars }
   }
-  return inSlices(report, place)
+  return inSlices(details, place)
 }
 
-const inLanes = (report: Report, place: (at: number) => number): ReadonlyArray<Bar> => {
-  const order = report.starts.map((_, index) => index).sort((a, b) => (report.starts[a] ?? 0) - (report.starts[b] ?? 0))
+const inLanes = (details: Details, place: (at: number) => number): ReadonlyArray<Bar> => {
+  const order = details.starts
+    .map((_, index) => index)
+    .sort((a, b) => (details.starts[a] ?? 0) - (details.starts[b] ?? 0))
   const free: Array<number> = []
   return order.map((index) => {
-    const from = report.starts[index] ?? 0
-    const to = report.ends[index] ?? from
+    const from = details.starts[index] ?? 0
+    const to = details.ends[index] ?? from
     const found = free.findIndex((until) => until <= from)
     const lane = found < 0 ? free.length : found
     free[lane] = to
-    return { lane, from: place(from), to: place(to), outcome: report.ended[index] ?? "running" }
+    return { lane, from: place(from), to: place(to), outcome: details.ended[index] ?? "running" }
   })
 }
 
 // Counts each attempt by the part of the slice in which it was running, because thousands can end in one slice.
-const inSlices = (report: Report, place: (at: number) => number): Timeline => {
+const inSlices = (details: Details, place: (at: number) => number): Timeline => {
   const slices = Array.from({ length: sliceCount }, (): Partial<Record<AttemptOutcome, number>> => ({}))
-  report.starts.forEach((start, index) => {
-    const outcome = report.ended[index] ?? "running"
+  details.starts.forEach((start, index) => {
+    const outcome = details.ended[index] ?? "running"
     const from = place(start) * sliceCount
-    const until = place(report.ends[index] ?? start) * sliceCount
+    const until = place(details.ends[index] ?? start) * sliceCount
     for (let at = Math.floor(from); at < until; at++) {
       const slice = slices[at]
       if (slice === undefined) continue

@@ -1,12 +1,11 @@
 /** Reports for a terminal and as Markdown. */
+import type { Bucket, Group, Report } from "@baton/core/Report"
 import { cost, number } from "../quantity.ts"
 import { type Canvas, labelledLines } from "../table.ts"
-import { firstLine, markdownText, reasonLine, safeText } from "../safeText.ts"
+import { firstLine, markdownText, reasonLine } from "../safeText.ts"
 import * as Style from "../style.ts"
 import { fit, pad } from "../width.ts"
 import * as Figures from "./figures.ts"
-import { type Bucket, histogram } from "./figures.ts"
-import type { Group, Report, TaskHistory } from "./Report.ts"
 
 const margin = "  "
 const shown = 10
@@ -16,9 +15,9 @@ export const text = (report: Report, about: Figures.About, { columns, style }: C
   style.bold(Figures.headline(report)),
   "",
   ...labelledLines(Figures.figures(report), { style, margin }),
-  ...section("Failures by cause", groups(Figures.causes(report), columns, causeCount), style),
-  ...section("Time per attempt", bars(durations(report), columns, style), style),
-  ...section("Models", groups(Figures.models(report), columns, attemptCount), style),
+  ...section("Failures by cause", groups(report.causes, columns, causeCount), style),
+  ...section("Time per attempt", bars(report.durations?.buckets ?? [], columns, style), style),
+  ...section("Models", groups(report.models, columns, attemptCount), style),
   ...section("Workers", groups(Figures.workers(report), columns, attemptCount), style),
   ...section(
     "Next steps",
@@ -34,7 +33,7 @@ const causeCount = ({ attempts, tasks }: Group): string =>
   tasks === 0 ? `${number(attempts)} retried` : `${number(tasks)} failed`
 
 const attemptCount = (group: Group): string =>
-  `${number(group.attempts)}${group.usage === null ? "" : `, ${cost(group.usage)}`}`
+  `${number(group.attempts)}${group.usage === undefined ? "" : `, ${cost(group.usage)}`}`
 
 const groups = (all: ReadonlyArray<Group>, columns: number, count: (group: Group) => string): ReadonlyArray<string> => {
   const some = all.slice(0, shown)
@@ -42,17 +41,11 @@ const groups = (all: ReadonlyArray<Group>, columns: number, count: (group: Group
   const rest = all.length - some.length
   return [
     ...some.map(
-      (group) => `${margin}${pad(count(group), digits, "right")}  ${fit(safeText(group.name), columns - digits - 4)}`
+      (group) => `${margin}${pad(count(group), digits, "right")}  ${fit(firstLine(group.name), columns - digits - 4)}`
     ),
     ...(rest > 0 ? [`${margin}${pad("", digits)}  and ${number(rest)} more`] : [])
   ]
 }
-
-const durations = ({ ended, ends, starts }: Report) =>
-  histogram(
-    starts.flatMap((start, index) => (ended[index] === "running" ? [] : [(ends[index] ?? start) - start])),
-    1
-  )
 
 const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Style): ReadonlyArray<string> => {
   const most = buckets.reduce((highest, { count }) => Math.max(highest, count), 1)
@@ -65,43 +58,33 @@ const bars = (buckets: ReadonlyArray<Bucket>, columns: number, style: Style.Styl
   })
 }
 
-const maxFailedTasks = 50
-
 /** A report as a Markdown page. */
 export const markdown = (report: Report, about: Figures.About): string =>
   [
     `# ${cell(Figures.headline(report))}`,
     "",
-    `*${cell(about.store)} · ${Figures.at(report.now)}*`,
+    `*${cell(about.store)} · ${Figures.at(report.at.epochMilliseconds)}*`,
     "",
     ...table(
       ["", ""],
       Figures.figures(report).map(([label, value]) => [label, value])
     ),
-    ...markdownSection("Failures by cause", ["Cause", "Tasks", "Attempts"], Figures.causes(report).map(causeRow)),
-    ...markdownSection("Models", ["Model", "Attempts", "Cost"], Figures.models(report).map(groupRow)),
+    ...markdownSection("Failures by cause", ["Cause", "Tasks", "Attempts"], report.causes.map(causeRow)),
+    ...markdownSection("Models", ["Model", "Attempts", "Cost"], report.models.map(groupRow)),
     ...markdownSection("Workers", ["Worker", "Attempts", "Cost"], Figures.workers(report).map(groupRow)),
-    ...markdownSection(
-      "Failed tasks",
-      ["Task", "Attempts", "Reason"],
-      report
-        .shownHistories()
-        .filter(({ status }) => status === "failed")
-        .slice(0, maxFailedTasks)
-        .map(failedRow)
-    )
+    ...markdownSection("Failed tasks", ["Task", "Attempts", "Reason"], report.failed.map(failedRow))
   ]
     .join("\n")
     .concat("\n")
 
 const causeRow = ({ attempts, name, tasks }: Group) => [name, number(tasks), number(attempts)]
 
-const groupRow = ({ attempts, name, usage }: Group) => [name, number(attempts), usage === null ? "" : cost(usage)]
+const groupRow = ({ attempts, name, usage }: Group) => [name, number(attempts), usage === undefined ? "" : cost(usage)]
 
-const failedRow = ({ attempts, description, id }: TaskHistory) => [
+const failedRow = ({ attempts, description, error, id }: Report["failed"][number]) => [
   `${firstLine(description)} (${id})`,
-  number(attempts.length),
-  reasonLine(attempts.at(-1)?.error ?? "")
+  number(attempts),
+  reasonLine(error)
 ]
 
 const markdownSection = (title: string, heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>) =>

@@ -255,7 +255,7 @@ export const make = Effect.fnUntraced(function* (
 
     request: (request) => Effect.sync(() => requests[request]()),
 
-    dump: (page) => Effect.sync(() => Table.page(table, { ...page, status: null, queue: null }).map(recordRow)),
+    dump: (page) => Effect.sync(() => Table.page(table, { ...page, status: null }).map(recordRow)),
 
     restore: (records) =>
       Effect.sync(() => {

@@ -185,10 +185,12 @@ export const make = (store: Store, queues: readonly [string, ...ReadonlyArray<st
     awaitControl: store.awaitControl,
     awaitChange: store.awaitChange,
     dump: (query) =>
-      Effect.map(store.dump(query), ({ next, records }) => ({
-        next,
-        records: records.filter(({ task }) => isHere(task)).map(recordInside)
-      })),
+      selectedQueues(query?.queue).length === 0
+        ? Effect.succeed({ records: [] })
+        : Effect.map(store.dump({ ...query, ...(isOne ? { queue } : undefined) }), ({ next, records }) => ({
+            next,
+            records: records.filter(({ task }) => isHere(task)).map(recordInside)
+          })),
     restore: (records) =>
       refused(
         store.restore(

@@ -86,7 +86,7 @@ export const make = (driver: TaskStoreDriver, maxRows: number) => {
 
   const dump = (query: DumpQuery = {}) =>
     Effect.flatMap(
-      page(query, (after, limit) => driver.dump({ after, limit })),
+      page(query, (after, limit) => driver.dump({ after, limit, queue: query.queue ?? null })),
       ({ next, rows }) => decoded(() => ({ records: rows.map(Codec.record), next }))
     )
 

@@ -5,6 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { makeNew } from "../../Task.ts"
+import type { RecordPage } from "../../TaskStore.ts"
 import { TasksRefused } from "../../TaskStoreError.ts"
 import {
   type Case,
@@ -311,6 +312,30 @@ export const queues: ReadonlyArray<Case> = [
       assert.deepEqual(yield* fixture.store.requeue({ status: "cancelled", queue: "b" }), ["b1"])
       assert.equal(yield* fixture.store.prune({ statuses: ["cancelled"], queue: "b" }), 0)
       assert.equal(yield* fixture.store.prune({ statuses: ["cancelled"], queue: "a" }), 2)
+    })
+  ),
+  it(
+    "the records of one queue are read page by page, without those of others",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([
+        ...inQueue("a", "a1", "a2"),
+        ...inQueue("b", "b1"),
+        ...inQueue("a", "a3"),
+        ...inQueue("c", "c1")
+      ])
+      const [first] = yield* claimFrom(fixture, ["a"], { limit: 1 })
+      assert.ok(first)
+      yield* settle(fixture, complete(first))
+      const found: Array<string> = []
+      let cursor: string | undefined
+      do {
+        const page: RecordPage = yield* fixture.store.dump({ queue: "a", limit: 2, cursor })
+        found.push(...page.records.map(({ attempts, task }) => `${task.id} ${attempts.length}`))
+        cursor = page.next
+      } while (cursor !== undefined)
+      assert.deepEqual(found, ["a1 1", "a2 0", "a3 0"])
+      assert.deepEqual((yield* fixture.store.dump({ queue: "none" })).records, [])
+      assert.equal((yield* fixture.store.dump()).records.length, 5)
     })
   ),
   it(

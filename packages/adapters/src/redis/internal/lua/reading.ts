@@ -222,13 +222,13 @@ return tasks[id] and { print(tasks[id]), ledger(id) }`
 )
 
 /**
- * Arguments: after which `seq`, limit. Returns for each task: itself, its ledger, the end of its lease, and the ids that it
+ * Arguments: after which `seq`, limit, a queue or nothing. Returns for each task: itself, its ledger, the end of its lease, and the ids that it
  * waits for.
  */
 export const dump = script(
   [members, tasks, queues, ranked, previousExecutions, edges, describe, ledger],
   String.raw`
-local ids = ranked('', '', tonumber(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]))
+local ids = ranked('', ARGV[FIRST + 2], tonumber(ARGV[FIRST]), tonumber(ARGV[FIRST + 1]))
 local records = {}
 for index, described in ipairs(describe(ids)) do
   local id = ids[index]

@@ -1,11 +1,15 @@
-/** Streams of all tasks of a store; only one page is in memory. */
-import type { Task, TaskStatus } from "@baton/core/Task"
-import { TaskStore } from "@baton/core/TaskStore"
-import type { TaskRecord } from "@baton/core/TaskRecord"
-import type { TaskStoreError } from "@baton/core/TaskStoreError"
+/**
+ * Streams of all tasks of a store, of which only one page is in memory.
+ *
+ * @since 0.2.0
+ */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { Task, TaskStatus } from "./Task.ts"
+import type { TaskRecord } from "./TaskRecord.ts"
+import { TaskStore } from "./TaskStore.ts"
+import type { TaskStoreError } from "./TaskStoreError.ts"
 
 /** The target size of a page: large compared to the cost of a request, and small enough for memory. */
 const charactersPerPage = 4 * 1024 * 1024
@@ -50,6 +54,9 @@ const charactersOfTask = ({ description, result }: Task): number => description.
 /**
  * Tasks in the order in which they were added. A task that changes its status during the read may be missing, but no task
  * appears twice.
+ *
+ * @category combinators
+ * @since 0.2.0
  */
 export const pages = (options?: {
   readonly status?: TaskStatus | undefined
@@ -70,11 +77,16 @@ export const pages = (options?: {
 const charactersOfRecord = ({ attempts, task }: TaskRecord): number =>
   attempts.reduce((sum, { execution }) => sum + (execution?.output.length ?? 0), charactersOfTask(task))
 
-/** All records of a store, with their attempts, in the order in which they were added. */
+/**
+ * All records of a store, or those of one queue, with their attempts, in the order in which they were added.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
 export const records = (
   store: TaskStore["Service"],
-  options: { readonly maxPageSize: number }
+  { queue, ...options }: { readonly maxPageSize: number; readonly queue?: string | undefined }
 ): Stream.Stream<TaskRecord, TaskStoreError> =>
   inPages(options, charactersOfRecord, (page) =>
-    Effect.map(store.dump(page), ({ next, records }) => ({ values: records, next }))
+    Effect.map(store.dump({ queue, ...page }), ({ next, records }) => ({ values: records, next }))
   )
