@@ -93,7 +93,8 @@ export const start = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Started, InvalidPayload | TasksRefused | TaskStoreError, TaskStore> {
   const schema = Schema.toCodecJson(workflow.payloadSchema)
   const decoded = yield* Effect.mapError(
-    Schema.decodeUnknownEffect(schema)(payload),
+    // A misspelt name of an optional field would have no effect.
+    Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })(payload),
     ({ message }) =>
       new InvalidPayload({
         queue: records.queueOf(workflow._tag),

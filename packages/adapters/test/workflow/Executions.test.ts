@@ -104,6 +104,11 @@ describe("Executions", () => {
         invalid.message,
         `The payload does not fit the workflow Shout/1: Expected string at ["text"]. Its fields are text, loud.`
       )
+      const misspelt = yield* Effect.flip(Executions.start(Shout, { text: "hello", lowd: true }))
+      assert.strictEqual(
+        misspelt.message,
+        `The payload does not fit the workflow Shout/1: Expected no excess property at ["lowd"]. Its fields are text, loud.`
+      )
       yield* Executions.start(Shout, { text: "hello" })
       const other = yield* Effect.flip(Executions.start(Shout, { text: "hello", loud: true }))
       assert.strictEqual(other._tag, "TasksRefused")

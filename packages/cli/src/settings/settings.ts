@@ -507,7 +507,7 @@ export const settings = {
     inFile: false
   },
   workflowAddress: {
-    kind: Kind.address,
+    kind: Kind.reachableAddress,
     help: "With --workflows and a store on PostgreSQL: the address at which the other workers with workflows reach this one; each has its own",
     takenBy: worker
   },

@@ -170,6 +170,17 @@ export const address: Kind<Address> = {
   }
 }
 
+/** The address at which other machines reach this process. */
+export const reachableAddress: Kind<Address> = {
+  metavar: "[HOST:]PORT",
+  expected:
+    "the address and port at which other machines reach this process, such as 10.0.0.7:4001, or a port if all processes are on this machine",
+  read: (text) => {
+    const found = address.read(text)
+    return found === undefined || ["0.0.0.0", "::"].includes(found.host) ? undefined : found
+  }
+}
+
 /** Names, separated by commas. */
 export const names = (metavar: string, expected: string): Kind<ReadonlyArray<string>> => ({
   metavar,

@@ -31,6 +31,20 @@ describe("Kind", () => {
     ])
   })
 
+  it("an address that others reach is not that of all interfaces", () => {
+    assert.deepStrictEqual(
+      ["4001", "10.0.0.7:4001", "worker-1:4001", "0.0.0.0:4001", "[::]:4001", "10.0.0.7", "10.0.0.7:99999"].map(
+        Kind.reachableAddress.read
+      ),
+      [
+        { host: "127.0.0.1", port: 4001 },
+        { host: "10.0.0.7", port: 4001 },
+        { host: "worker-1", port: 4001 },
+        ...Array.from({ length: 4 }, () => undefined)
+      ]
+    )
+  })
+
   it("a fraction is a number from 0 to 1", () => {
     assert.deepStrictEqual(["0", "1", "0.8", ".5", "1.0", "1.1", "-0.5", "80%", "", "."].map(Kind.share.read), [
       0,
