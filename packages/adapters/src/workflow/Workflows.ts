@@ -17,6 +17,7 @@ import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
+import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,6 +28,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import * as WorkflowEngine from "effect/workflow/WorkflowEngine"
 import * as children from "./internal/children.ts"
 import * as server from "./internal/clusterServer.ts"
+import * as healthCheck from "./internal/healthCheck.ts"
 import * as retention from "./internal/retention.ts"
 import * as sqliteClient from "./internal/sqliteClient.ts"
 import type { Retention } from "./Retention.ts"
@@ -113,21 +115,24 @@ const noticed = { runnerHealthCheckInterval: "5 seconds", refreshAssignmentsInte
  */
 export const layerCluster = (
   options: ClusterOptions
-): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention, WorkflowsError> =>
-  engine.pipe(
+): Layer.Layer<WorkflowEngine.WorkflowEngine | Retention, WorkflowsError> => {
+  const address = RunnerAddress.make(options.host, options.port)
+  const shardingConfig = {
+    ...common,
+    runnerAddress: Option.some(address),
+    runnerListenAddress: Option.some(RunnerAddress.make("0.0.0.0", options.port)),
+    shardLockExpiration: options.lockExpiration ?? lockExpiration,
+    ...noticed
+  }
+  return Layer.merge(
+    engine,
+    healthCheck.layer({ address, shards: common.shardsPerGroup, interval: noticed.runnerHealthCheckInterval })
+  ).pipe(
     Layer.provide(
-      NodeClusterSocket.layer({
-        storage: "sql",
-        runnerHealth: options.runnerHealth ?? "ping",
-        shardingConfig: {
-          ...common,
-          runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
-          runnerListenAddress: Option.some(RunnerAddress.make("0.0.0.0", options.port)),
-          shardLockExpiration: options.lockExpiration ?? lockExpiration,
-          ...noticed
-        }
-      })
+      NodeClusterSocket.layer({ storage: "byo", runnerHealth: options.runnerHealth ?? "ping", shardingConfig })
     ),
+    Layer.provide([SqlMessageStorage.layer, Layer.orDie(SqlRunnerStorage.layer)]),
+    Layer.provide([ShardingConfig.layerFromEnv(shardingConfig), NodeCrypto.layerDigest]),
     Layer.provide(
       postgres(
         options,
@@ -143,6 +148,7 @@ export const layerCluster = (
       )
     )
   )
+}
 
 const isInUse = (error: unknown): boolean => reasonOf(error).includes("EADDRINUSE")
 
