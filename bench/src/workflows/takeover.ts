@@ -5,12 +5,17 @@ import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { freePort } from "../../../packages/adapters/test/servers/process.ts"
 import { Steps } from "./loop.ts"
+import type { Report } from "./runner.ts"
 
 const program = fileURLToPath(new URL("runner.ts", import.meta.url))
 const runners = 3
 const executions = 30
+const killsOfChecker = 5
 
-/** Seconds from the fault to the next step of each execution, for each kind of fault. */
+/**
+ * Seconds from the fault until the code of each execution runs on another runner, for each kind of fault. It then replays its
+ * completed steps, which takes the longer, the more there are.
+ */
 export const takeovers = Effect.fnUntraced(function* (url: string) {
   const changes = yield* Queue.sliding<void>(1)
   const changed = () => void Queue.offerUnsafe(changes, undefined)
@@ -19,13 +24,14 @@ export const takeovers = Effect.fnUntraced(function* (url: string) {
       while (!isSo()) yield* Queue.take(changes)
     })
 
-  /** The runner of each execution, and the executions with a step that began since their runner changed. */
+  /** The runner of each execution, since when it is that, and the executions with a step that began since then. */
   const runnerOf = new Map<number, number>()
-  const stepBegan = new Map<number, number>()
+  const since = new Map<number, number>()
+  const underWay = new Set<number>()
   const worker = Steps.toLayer(
     ({ n }) =>
       Effect.gen(function* () {
-        if (runnerOf.has(n) && !stepBegan.has(n)) stepBegan.set(n, performance.now())
+        if (runnerOf.has(n)) underWay.add(n)
         changed()
         yield* Effect.sleep("1 second")
         return { n }
@@ -34,45 +40,65 @@ export const takeovers = Effect.fnUntraced(function* (url: string) {
   )
   yield* Layer.build(Layer.provide(worker, Layer.fresh(PostgresTaskStore.layer({ url }))))
 
-  const children = yield* Effect.forEach(Array.from({ length: runners }), (_, index) =>
+  /** The runner that checks whether the others are alive. */
+  let checker: number | undefined
+  const launch = (index: number) =>
     Effect.acquireRelease(
       Effect.promise(async () => {
         const port = await freePort()
         const child = fork(program, [url, port, index === 0 ? executions : 0].map(String), {
           stdio: ["ignore", "ignore", "inherit", "ipc"]
         })
-        child.on("message", (n: number) => {
-          if (runnerOf.get(n) === index) return
-          runnerOf.set(n, index)
-          stepBegan.delete(n)
+        child.on("message", (report: Report) => {
+          if (report === "checks") checker = index
+          else if (runnerOf.get(report) !== index) {
+            runnerOf.set(report, index)
+            since.set(report, performance.now())
+            underWay.delete(report)
+          }
           changed()
         })
-        return child
+        return { index, child }
       }),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
+      ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
     )
+  const alive = yield* Effect.forEach(
+    Array.from({ length: runners }, (_, index) => index),
+    launch
   )
-  const areAllUnderWay = () => stepBegan.size === executions
+  let launched = runners
+
   const ofRunner = (index: number) =>
     Array.from(runnerOf)
       .filter(([, runner]) => runner === index)
       .map(([n]) => n)
 
-  /** Stops the runner with the most executions, and waits until all of them continue on another one. */
-  const stop = Effect.fnUntraced(function* (signal: "SIGKILL" | "SIGSTOP") {
+  /** Stops the checker or the other runner with the most executions, waits until all of them continue, and replaces it. */
+  const stop = Effect.fnUntraced(function* (signal: "SIGKILL" | "SIGSTOP", isOfChecker: boolean) {
+    const areAllUnderWay = () =>
+      underWay.size === executions &&
+      alive.every(({ index }) => ofRunner(index).length > 0) &&
+      alive.some(({ index }) => index === checker)
     yield* until(areAllUnderWay)
     // The shards of runners that have just started still move.
     yield* Effect.sleep("10 seconds")
     yield* until(areAllUnderWay)
-    const [victim = 0] = children
-      .map((_, index) => index)
-      .toSorted((left, right) => ofRunner(right).length - ofRunner(left).length)
-    const waiting = ofRunner(victim)
-    const began = performance.now()
-    children[victim]?.kill(signal)
-    yield* until(() => waiting.every((n) => runnerOf.get(n) !== victim && stepBegan.has(n)))
-    return waiting.map((n) => ((stepBegan.get(n) ?? Number.NaN) - began) / 1000)
+    const [victim] = alive
+      .filter(({ index }) => (index === checker) === isOfChecker)
+      .toSorted((left, right) => ofRunner(right.index).length - ofRunner(left.index).length)
+    if (victim === undefined) return []
+    const waiting = ofRunner(victim.index)
+    const fault = performance.now()
+    victim.child.kill(signal)
+    yield* until(() => waiting.every((n) => runnerOf.get(n) !== victim.index))
+    const seconds = waiting.map((n) => ((since.get(n) ?? Number.NaN) - fault) / 1000)
+    alive.splice(alive.indexOf(victim), 1, yield* launch(launched++))
+    return seconds
   })
 
-  return { kill: yield* stop("SIGKILL"), freeze: yield* stop("SIGSTOP") }
+  const kill = yield* stop("SIGKILL", false)
+  const freeze = yield* stop("SIGSTOP", false)
+  const ofChecker: Array<number> = []
+  for (let kills = 0; kills < killsOfChecker; kills++) ofChecker.push(...(yield* stop("SIGKILL", true)))
+  return { kill, freeze, "kill of the one that checks the others": ofChecker }
 }, Effect.scoped)
