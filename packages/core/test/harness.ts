@@ -86,7 +86,11 @@ export const unavailable = new TaskStoreError({ reason: "Unavailable", message: 
 
 /** Lets the other fibers run. */
 export const yields = (times = 300) =>
-  times === 0 ? Effect.void : Effect.asVoid(Effect.repeat(Effect.yieldNow, { times: times - 1 }))
+  Effect.suspend(() => {
+    let left = times
+    // Not `Effect.repeat`, whose schedule takes most of the time of the tests that yield most.
+    return Effect.whileLoop({ while: () => left-- > 0, body: () => Effect.yieldNow, step: () => {} })
+  })
 
 /** Lets an hour pass, a minute at a time. */
 export const anHour = Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), yields(20)), { times: 60 })
