@@ -1,12 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { globSync } from "node:fs"
 import { promisify } from "node:util"
+import { bundles } from "../../packages/adapters/test/bundle.ts"
 
-/** Runs a program as a user would, and returns its output. Rejects if the exit code is not 0. */
+const layers = new URL("../layers/", import.meta.url)
+const names = globSync("?-*.ts", { cwd: layers }).map((name) => name.replace(/\.ts$/, ""))
+const programs = await bundles(names.map((name) => new URL(`${name}.ts`, layers)))
+
+/** Runs a program, and returns its output. Rejects if the exit code is not 0. */
 const outputOf = async (name: string) => {
-  const file = fileURLToPath(new URL(`../layers/${name}.ts`, import.meta.url))
-  const { stderr, stdout } = await promisify(execFile)(process.execPath, [file])
+  const { stderr, stdout } = await promisify(execFile)(process.execPath, [programs[names.indexOf(name)] ?? ""])
   assert.strictEqual(stderr, "")
   return stdout.trimEnd().split("\n")
 }
