@@ -6,6 +6,8 @@ export default defineConfig({
     reporters: ["../../scripts/testProgress.ts"],
     // The report of a file names its tests only if one takes longer.
     slowTestThreshold: 10_000,
+    // Tests make many short-lived objects. With more room for them, collecting them takes less time.
+    execArgv: ["--max-semi-space-size=64"],
     // Tests undo their changes, so files can share a worker: that takes half the time.
     isolate: false,
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
