@@ -4,6 +4,7 @@
  *
  *   node crash/src/budget.ts                     all stores
  *   node crash/src/budget.ts sqlite --kills 8    one store
+ *   node crash/src/budget.ts --rpm 60 --concurrency 16    most requests wait for a rate limit
  *
  * Build Baton first (`npx -y pnpm@12 build`). Exits with 1 if a bill exceeded the budget or was below 95 % of it.
  */
@@ -18,7 +19,7 @@ import * as Claude from "../../packages/adapters/test/claude/server/server.ts"
 import { readArguments, runMain } from "./command.ts"
 import { startServer, StoreName, storeNames } from "./stores.ts"
 
-const usage = `Usage: node crash/src/budget.ts [${storeNames.join(" | ")}]... [--kills N] [--processes N] [--concurrency N] [--max-cost USD]\n`
+const usage = `Usage: node crash/src/budget.ts [${storeNames.join(" | ")}]... [--kills N] [--processes N] [--concurrency N] [--max-cost USD] [--rpm N]\n`
 
 const Positive = Schema.NumberFromString.check(Schema.isGreaterThan(0))
 const PositiveInt = Positive.check(Schema.isInt())
@@ -29,6 +30,7 @@ const Arguments = Schema.Struct({
     kills: Schema.optionalKey(PositiveInt),
     processes: Schema.optionalKey(PositiveInt),
     concurrency: Schema.optionalKey(PositiveInt),
+    rpm: Schema.optionalKey(PositiveInt),
     "max-cost": Schema.optionalKey(Positive)
   })
 })
@@ -37,6 +39,7 @@ const options = {
   kills: { type: "string" },
   processes: { type: "string" },
   concurrency: { type: "string" },
+  rpm: { type: "string" },
   "max-cost": { type: "string" }
 } as const
 
@@ -52,6 +55,8 @@ interface Settings {
   readonly kills: number
   readonly processes: number
   readonly concurrency: number
+  /** The requests per minute of all processes together: most of their requests wait for it. */
+  readonly rpm: number | undefined
   readonly maxCost: number
 }
 
@@ -68,7 +73,7 @@ const ended = (child: ChildProcess) =>
     child.once("exit", () => resume(Effect.void))
   })
 
-const test = Effect.fnUntraced(function* (store: StoreName, { concurrency, kills, maxCost, processes }: Settings) {
+const test = Effect.fnUntraced(function* (store: StoreName, { concurrency, kills, maxCost, processes, rpm }: Settings) {
   const dir = yield* folder
   const own = yield* startServer(store)
   const requests = Math.floor(maxCost / price)
@@ -85,7 +90,8 @@ const test = Effect.fnUntraced(function* (store: StoreName, { concurrency, kills
       process.execPath,
       [
         ...[program, "run", "tasks.txt", "--executor", "claude", "--no-verify", "--no-cache", "--quiet"],
-        ...["--max-output-tokens", "200", "--max-cost", String(maxCost), "-j", String(concurrency), "--lease", "2s"]
+        ...["--max-output-tokens", "200", "--max-cost", String(maxCost), "-j", String(concurrency), "--lease", "2s"],
+        ...(rpm === undefined ? [] : ["--rpm", String(rpm)])
       ],
       {
         cwd: dir,
@@ -135,10 +141,10 @@ const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\
 
 const main = Effect.gen(function* () {
   const { positionals, values } = yield* readArguments(options, Arguments)
-  const { concurrency = 4, kills = 5, "max-cost": maxCost = 0.05, processes = 4 } = values
+  const { concurrency = 4, kills = 5, "max-cost": maxCost = 0.05, processes = 4, rpm } = values
   let failed = false
   for (const store of positionals.length > 0 ? positionals : storeNames) {
-    const { bill, killed, peak, requests } = yield* test(store, { concurrency, kills, maxCost, processes })
+    const { bill, killed, peak, requests } = yield* test(store, { concurrency, kills, maxCost, processes, rpm })
     const share = bill / maxCost
     failed ||= bill > maxCost + 1e-9 || share < 0.95
     yield* print(
