@@ -76,12 +76,12 @@ const withStore = <A, E>(subject: Subject, use: (store: TaskStore.TaskStore["Ser
 
 const dump = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"]) {
   const records: Array<TaskRecord.TaskRecord> = []
-  let cursor: string | null | undefined
-  while (cursor !== null) {
+  let cursor: string | undefined
+  do {
     const page: TaskStore.RecordPage = yield* store.dump({ limit: 500, ...(cursor === undefined ? {} : { cursor }) })
     records.push(...page.records)
     cursor = page.next
-  }
+  } while (cursor !== undefined)
   return records
 })
 
