@@ -222,7 +222,7 @@ export const makeCounting = (now: DateTime.Utc): Counting => {
  * @category constructors
  * @since 0.2.0
  */
-export const make = Effect.fnUntraced(function* (
+export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   store: TaskStore["Service"],
   options?: {
     /** Default: all queues. */

@@ -64,6 +64,13 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: "/report",
+    // The parameter of the settings: a queue.
+    validateSearch: Search.settings,
+    component: lazyRouteComponent(() => import("./pages/Report.tsx"), "ReportPage")
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: "/failures",
     validateSearch: Search.failures,
     component: lazyRouteComponent(() => import("./pages/Failures.tsx"), "FailuresPage")

@@ -1,5 +1,5 @@
 /** What the server sends. It is decoded once, where it arrives. */
-import { Report } from "@baton/core/Audit"
+import { Report as AuditReport } from "@baton/core/Audit"
 import { AttemptOutcome } from "@baton/core/Attempt"
 import { AttemptProgress } from "@baton/core/AttemptProgress"
 import { Budget as QueueBudget } from "@baton/core/Budget"
@@ -9,6 +9,8 @@ import { Task, TaskStatus } from "@baton/core/Task"
 import { Counts, Worker as StoredWorker } from "@baton/core/TaskStore"
 import { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
+
+export { type Group, Report } from "@baton/core/Report"
 
 /** A text that can be long: its first part, and the length of the whole. */
 export const Text = Schema.Struct({ text: Schema.String, length: Schema.Int, cut: Schema.Boolean })
@@ -221,7 +223,7 @@ export type Decision = { readonly id: string; readonly attempt: number; readonly
 /** How often people disagree with verdicts in a sample, and verdicts that wait for them. */
 export const AuditOverview = Schema.Struct({
   share: Schema.Finite,
-  ...Report.fields,
+  ...AuditReport.fields,
   waiting: Schema.Array(
     Schema.Struct({ id: Schema.String, queue: Schema.String, attempt: Schema.Int, passed: Schema.Boolean })
   )

@@ -192,6 +192,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       Queues: "/",
       Tasks: "/tasks?queue=reviews",
       "Settings of reviews": "/settings?queue=reviews",
+      "Report on reviews": "/report?queue=reviews",
       "release-notes/12": `/task?id=${encodeURIComponent(compared.task.id)}&view=changes`,
       Failures: "/failures"
     }

@@ -110,6 +110,9 @@ export const failures = (queue: string | undefined, signal: AbortSignal) =>
 export const activity = (queue: string, signal: AbortSignal) =>
   receive(Model.Activity, `api/activity${query({ queue })}`, { signal })
 
+export const report = (queue: string | undefined, signal: AbortSignal) =>
+  receive(Model.Report, `api/report${query({ queue })}`, { signal })
+
 export const requeue = (selection: Model.Selection) => post(Model.Changes, "api/requeue", selection)
 
 export const cancel = (selection: Model.Selection) => post(Model.Changes, "api/cancel", selection)

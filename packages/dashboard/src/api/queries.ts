@@ -91,6 +91,10 @@ export const useActivity = (queue: string) =>
     refetchInterval: 30_000
   })
 
+/** The server reads all tasks for it, so it is read when the page is opened. */
+export const useReport = (queue: string | undefined) =>
+  useQuery({ queryKey: ["report", queue ?? ""], queryFn: ({ signal }) => Client.report(queue, signal) })
+
 export const useSettings = (queue: string) =>
   useQuery({
     queryKey: ["settings", queue],

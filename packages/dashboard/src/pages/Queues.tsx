@@ -60,6 +60,14 @@ const QueueCard = ({
           <strong>{percent(ended(queue), size)}</strong>
           <span className="muted"> of {count(size, "task")}</span>
           <Link
+            to="/report"
+            search={{ queue: queue.queue }}
+            className="queue-settings"
+            aria-label={`Report on ${queue.queue}`}
+          >
+            Report
+          </Link>
+          <Link
             to="/settings"
             search={{ queue: queue.queue }}
             className="queue-settings"
