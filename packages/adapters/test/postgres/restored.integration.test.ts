@@ -56,7 +56,7 @@ describe.skipIf(!Postgres.isInstalled())(
         const execution = Execution.make({ output: "from before" })
         const checkpoints = leases.map(({ taskId, token }) => ({ taskId, token, execution, usage: null }))
         const lost: ReadonlyArray<TaskStore.LostLease> = [
-          { taskId: id("x"), token: x.token },
+          { taskId: id("x"), token: x.token, status: undefined },
           { taskId: id("y"), token: y.token, status: "in_progress" }
         ]
         assert.deepEqual((yield* untilAnswered(before.extend(leases, Duration.hours(9)))).lost, lost)
