@@ -53,6 +53,7 @@ import * as Schema from "effect/Schema"
 import * as Activity from "effect/workflow/Activity"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine"
+import { isInterrupted } from "./internal/children.ts"
 import { reachable, stepMetadata, withdraw } from "./internal/steps.ts"
 
 /**
@@ -114,7 +115,9 @@ export const make = <Payload, Result>(
 ): Effect.Effect<Result, Failed, TaskStore | WorkflowEngine | WorkflowInstance> =>
   Effect.gen(function* () {
     const store = yield* TaskStore
-    const { executionId, workflow } = yield* WorkflowInstance
+    const engine = yield* WorkflowEngine
+    const instance = yield* WorkflowInstance
+    const { executionId, workflow } = instance
     const id = stepId(workflow, executionId, name)
     const metadata = { ...task.metadata, ...stepMetadata(workflow, executionId, name) }
     let isDone = false
@@ -122,12 +125,18 @@ export const make = <Payload, Result>(
       isDone ? Effect.void : Effect.ignore(store.cancel({ ids: [queue.taskId(id)] }), { log: true })
     )
     const execute = Effect.andThen(queue.add([{ ...task, id, metadata }]), queue.await(id))
-    const result = yield* Activity.make({
+    const step = Activity.make({
       name,
       success: queue.resultSchema,
       error: Failed,
       execute: Effect.provideService(reachable(execute), TaskStore, store)
     })
+    // An interruption also cancels the task. The execution ends by the interruption, whichever is noticed first.
+    const result = yield* Effect.catch(step, (error) =>
+      Effect.flatMap(isInterrupted(engine, instance), (interrupted) =>
+        interrupted && !instance.interrupted ? Workflow.suspend(instance) : Effect.fail(error)
+      )
+    )
     isDone = true
     return result
   })

@@ -15,6 +15,13 @@ import { WorkflowEngine, WorkflowInstance } from "effect/workflow/WorkflowEngine
 /** With this, the engine of `effect/cluster` keeps that an execution was interrupted. */
 const interruptSignal = DurableDeferred.make("Workflow/InterruptSignal")
 
+/** Whether an execution of that engine was interrupted. The replay that ends it can come later. */
+export const isInterrupted = (
+  engine: WorkflowEngine["Service"],
+  instance: WorkflowInstance["Service"]
+): Effect.Effect<boolean> =>
+  Effect.provideService(Effect.map(engine.deferredResult(interruptSignal), Option.isSome), WorkflowInstance, instance)
+
 /**
  * An engine that interrupts the executions within an execution when it fails or is interrupted, without waiting for their steps.
  * Those that were started with `detached` continue.
@@ -85,9 +92,8 @@ export const make = (engine: WorkflowEngine["Service"]): WorkflowEngine["Service
         const children = parent === undefined ? undefined : childrenOf.get(parent.executionId)
         if (parent === undefined || children === undefined || options.detached === true) return yield* execute
         children.set(options.executionId, workflow)
-        const isInterrupted = Effect.map(engine.deferredResult(interruptSignal), Option.isSome)
         // The replay that ends an interrupted execution does not wait for the executions within it.
-        if (!parent.interrupted && (yield* Effect.provideService(isInterrupted, WorkflowInstance, parent))) {
+        if (!parent.interrupted && (yield* isInterrupted(engine, parent))) {
           return yield* Workflow.suspend(parent)
         }
         return yield* Effect.onExit(execute, (exit) =>
