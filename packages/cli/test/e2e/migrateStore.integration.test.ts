@@ -21,7 +21,7 @@ const contents = (open: Effect.Effect<Store, unknown, never> | ReturnType<typeof
     Effect.gen(function* () {
       const store = yield* open
       const { next, records } = yield* store.dump({ limit: 10_000 })
-      assert.isNull(next)
+      assert.isUndefined(next)
       const { paused } = yield* store.control
       const history = plain(records).map(({ leaseUntil, ...record }) => [record, leaseUntil === null])
       return { records: history, counts: { ...(yield* store.counts) }, paused }
