@@ -159,7 +159,8 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
           yield* sql`SELECT 1`
         }
         assert.isAbove(proxy.sent() - before, 2)
-        assert.isAtMost(proxy.sent() - before, seconds)
+        // The first one is at once.
+        assert.isAtMost(proxy.sent() - before, seconds + 1)
       }
     })
   )
