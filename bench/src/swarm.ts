@@ -4,11 +4,11 @@
  *
  *   node bench/src/main.ts swarm                                       20 workers of 20 concurrent tasks: two minutes
  *   node bench/src/main.ts swarm --only redis-keys --keys 1000         on one server, with 1 000 concurrency keys
- *   node bench/src/main.ts swarm --only all --workers 100 --concurrency 100 --task-seconds 5 --lease-seconds 30
- *                                                                      as in docs/scaling.md: more than ten minutes
+ *   node bench/src/main.ts swarm --only all --workers 100 --processes 100 --concurrency 100 --task-seconds 5 --lease-seconds 30
+ *                                                                      as in docs/scaling.md: 20 minutes and 13 GB of memory
  *
- * Several workers share a process, because 100 processes need more memory and processor time than the server that they are to
- * measure. Each worker has its own store and connections. The servers are private.
+ * Each worker has its own store and connections. With fewer processes than workers, several workers share one. The servers are
+ * private.
  */
 import { Task, TaskStore } from "@baton/core"
 import { Clock, Effect, Layer, Queue, Random } from "effect"
