@@ -106,23 +106,10 @@ const knownText =
 const ofKnownText = (usage: string): UsageSum | undefined => {
   const found = knownText.exec(usage)
   if (found === null) return undefined
-  const inputTokens = Number(found[1])
-  const outputTokens = Number(found[2])
-  const cacheReadTokens = Number(found[3])
-  const cacheWriteTokens = Number(found[4])
-  const cost = nanoUsd(Number(found[5]))
-  return {
-    usages: 1,
-    inputTokens,
-    outputTokens,
-    cacheReadTokens,
-    cacheWriteTokens,
-    maxTokens: inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens,
-    minNanoUsd: cost,
-    maxNanoUsd: cost,
-    unknownCosts: 0,
-    unboundedCosts: 0
-  }
+  const [inputTokens = 0, outputTokens = 0, cacheReadTokens = 0, cacheWriteTokens = 0, costUsd = 0] = found
+    .slice(1)
+    .map(Number)
+  return of({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd })
 }
 
 /**
