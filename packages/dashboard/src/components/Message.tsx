@@ -33,3 +33,10 @@ export const Loading = () => (
     Loading …
   </div>
 )
+
+/** What a page shows while a query has no data. */
+export const LoadingOrFailure = ({
+  query
+}: {
+  readonly query: { readonly error: Error | null; readonly refetch: () => unknown }
+}) => (query.error === null ? <Loading /> : <Failure error={query.error} onRetry={() => void query.refetch()} />)

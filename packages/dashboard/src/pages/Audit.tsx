@@ -5,7 +5,7 @@ import { useAudit, useFind, useMay, useTask } from "../api/queries.ts"
 import type { Attempt, AuditOverview, TaskDetail } from "../schema.ts"
 import { isOutdated, Judged } from "../components/Judged.tsx"
 import { useKeys } from "../components/keyboard.ts"
-import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Command, Empty, LoadingOrFailure } from "../components/Message.tsx"
 import { usePerson } from "../components/Person.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { TextForm } from "../components/TextForm.tsx"
@@ -191,11 +191,7 @@ export const AuditPage = () => {
         </div>
       </div>
       {audit.data === undefined ? (
-        audit.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={audit.error} onRetry={() => void audit.refetch()} />
-        )
+        <LoadingOrFailure query={audit} />
       ) : audit.data.all.sampled === 0 ? (
         <Empty title="The sample has no verdict">
           <p>Choose a larger sample, or verify outputs:</p>
@@ -207,11 +203,7 @@ export const AuditPage = () => {
           {verdict === undefined ? (
             <p className="note">Each verdict in the sample was audited.</p>
           ) : detail.data === undefined || attempt === undefined ? (
-            detail.error === null ? (
-              <Loading />
-            ) : (
-              <Failure error={detail.error} onRetry={() => void detail.refetch()} />
-            )
+            <LoadingOrFailure query={detail} />
           ) : (
             <Desk
               key={`${verdict.id} ${verdict.attempt}`}

@@ -5,7 +5,7 @@ import type { Cause, Selection } from "../schema.ts"
 import { Confirm, type Question } from "../components/Confirm.tsx"
 import { Requeue } from "../components/icons.tsx"
 import { useKeys } from "../components/keyboard.ts"
-import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Command, Empty, LoadingOrFailure } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { notify } from "../components/toasts.tsx"
 import { count, number } from "../text/format.ts"
@@ -95,11 +95,7 @@ export const FailuresPage = () => {
         </div>
       </div>
       {data === undefined ? (
-        failures.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={failures.error} onRetry={() => void failures.refetch()} />
-        )
+        <LoadingOrFailure query={failures} />
       ) : causes.length === 0 ? (
         <Empty title="No task has failed">
           <p>A task that fails in all its attempts is listed here with its cause. In a terminal:</p>

@@ -3,7 +3,7 @@ import * as Usage from "@baton/core/Usage"
 import { useReport } from "../api/queries.ts"
 import { Fact } from "../components/Fact.tsx"
 import { ArrowLeft } from "../components/icons.tsx"
-import { Failure, Loading } from "../components/Message.tsx"
+import { LoadingOrFailure } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import type { Group, Report } from "../schema.ts"
 import { cost, count, elapsed, number, percent } from "../text/format.ts"
@@ -90,11 +90,7 @@ export const ReportPage = () => {
         </h1>
       </div>
       {report.data === undefined ? (
-        report.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={report.error} onRetry={() => void report.refetch()} />
-        )
+        <LoadingOrFailure query={report} />
       ) : (
         <div className="report">
           <Figures report={report.data} />

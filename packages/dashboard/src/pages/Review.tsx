@@ -6,7 +6,7 @@ import { taskQuery, useDecide, useInReview, useMay, useOutput, useQueues, useTas
 import type { Attempt, Decision, TaskDetail, TaskPage } from "../schema.ts"
 import { isOutdated, Judged } from "../components/Judged.tsx"
 import { useKeys } from "../components/keyboard.ts"
-import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Command, Empty, LoadingOrFailure } from "../components/Message.tsx"
 import { usePerson } from "../components/Person.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { TextForm } from "../components/TextForm.tsx"
@@ -265,22 +265,14 @@ export const ReviewPage = () => {
         </div>
       </div>
       {list.data === undefined ? (
-        list.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={list.error} onRetry={() => void list.refetch()} />
-        )
+        <LoadingOrFailure query={list} />
       ) : current === undefined ? (
         <Empty title="No output waits for review">
           <p>Let people decide about outputs:</p>
           <Command>baton run prompts.csv --review all</Command>
         </Empty>
       ) : detail.data === undefined ? (
-        detail.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={detail.error} onRetry={() => void detail.refetch()} />
-        )
+        <LoadingOrFailure query={detail} />
       ) : attempt === undefined ? (
         <p className="note">
           This task has no output in review. <Link to="/review">Show those that wait</Link>

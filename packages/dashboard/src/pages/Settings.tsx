@@ -4,7 +4,7 @@ import { useMay, useNow, useQueues, useSet, useSettings } from "../api/queries.t
 import type { Queue, Settings } from "../schema.ts"
 import { BudgetLines } from "../components/BudgetLines.tsx"
 import { ArrowLeft, Pause, Play } from "../components/icons.tsx"
-import { Empty, Failure, Loading } from "../components/Message.tsx"
+import { Empty, LoadingOrFailure } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { notify } from "../components/toasts.tsx"
 import { Workers } from "../components/Workers.tsx"
@@ -195,11 +195,7 @@ export const SettingsPage = () => {
         </h1>
       </div>
       {settings.data === undefined ? (
-        settings.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={settings.error} onRetry={() => void settings.refetch()} />
-        )
+        <LoadingOrFailure query={settings} />
       ) : (
         <div className="settings-page">
           <Fields key={queue} settings={{ ...settings.data, budget: live?.budget ?? settings.data.budget }} />

@@ -9,7 +9,7 @@ import type { TaskItem } from "../schema.ts"
 import { useTaskPages } from "../api/taskPages.ts"
 import { Activity } from "../components/Activity.tsx"
 import { useKeys } from "../components/keyboard.ts"
-import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Command, Empty, LoadingOrFailure } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { StatusBadge } from "../components/Status.tsx"
 import { SelectionBar } from "../components/SelectionBar.tsx"
@@ -161,11 +161,7 @@ export const TasksPage = () => {
         <Activity queue={filter.queue} />
       )}
       {list.data === undefined ? (
-        list.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={list.error} onRetry={() => void list.refetch()} />
-        )
+        <LoadingOrFailure query={list} />
       ) : tasks.length === 0 ? (
         <NoTasks isFiltered={Object.values(filter).some((value) => value !== undefined)} />
       ) : (

@@ -1,7 +1,7 @@
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router"
 import { useExecutions, useQueues } from "../api/queries.ts"
 import type { TaskItem } from "../schema.ts"
-import { Command, Empty, Failure, Loading } from "../components/Message.tsx"
+import { Command, Empty, LoadingOrFailure } from "../components/Message.tsx"
 import { Plain } from "../components/Plain.tsx"
 import { StatusBadge, statusName } from "../components/Status.tsx"
 import { Ago } from "../components/Time.tsx"
@@ -81,11 +81,7 @@ export const WorkflowsPage = () => {
           <Command>baton workflow start NAME --payload JSON</Command>
         </Empty>
       ) : data === undefined ? (
-        executions.error === null ? (
-          <Loading />
-        ) : (
-          <Failure error={executions.error} onRetry={() => void executions.refetch()} />
-        )
+        <LoadingOrFailure query={executions} />
       ) : data.tasks.length === 0 ? (
         <Empty title="No execution has this status" />
       ) : (
