@@ -83,7 +83,6 @@ const context: AttemptContext = {
   dependencies: Effect.succeed([]),
   progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
-  previous: null,
   spend: ({ call }) => call
 }
 

@@ -22,7 +22,7 @@ export const layer = (options: { readonly url: string; readonly model: string })
       return {
         execute: Effect.fnUntraced(function* (task, { previous }) {
           const prompt =
-            previous === null
+            previous === undefined
               ? task.description
               : `${task.description}\n\nYour last answer was rejected: ${previous.feedback}\nIt was:\n${previous.output ?? ""}`
           // Interruption aborts the request, so a task that is cancelled or times out stops.

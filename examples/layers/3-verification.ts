@@ -22,7 +22,7 @@ const lines = ["Rain on the tin roof", "the build is green at last", "no one res
 const executor = Executor.layer((_task, { attempt, previous }) =>
   Effect.gen(function* () {
     yield* Console.log(`attempt ${attempt}, feedback: ${previous?.feedback ?? "none"}`)
-    return Execution.make({ output: lines.slice(0, previous === null ? 2 : 3).join(" / ") })
+    return Execution.make({ output: lines.slice(0, previous === undefined ? 2 : 3).join(" / ") })
   })
 )
 

@@ -83,7 +83,6 @@ describe("custom-verifier", () => {
         dependencies: Effect.succeed([]),
         progress: () => Effect.void,
         earlierAttempts: Effect.succeed([]),
-        previous: null,
         spend: ({ call }) => call
       })
     ).pipe(Effect.provide(SchemaVerifier.layer(Schema.Struct({ colour: Schema.String, shade: Schema.Int }))))

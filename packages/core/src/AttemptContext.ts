@@ -32,8 +32,14 @@ export interface AttemptContext {
    * that deduplicate requests.
    */
   readonly idempotencyKey: string
-  /** The output of the previous attempt, and the reason it failed; null for the first attempt, and never undefined. */
-  readonly previous: { readonly output: string | null; readonly feedback: string } | null
+  /** The output of the previous attempt, and the reason it failed. Absent for the first attempt. */
+  readonly previous?:
+    | {
+        /** Absent when there is none or it was empty. */
+        readonly output?: string | undefined
+        readonly feedback: string
+      }
+    | undefined
   /**
    * The outputs of the tasks in `dependsOn`, in that order. Reads the store each time, and nothing for a task without
    * dependencies.
@@ -83,14 +89,14 @@ export interface AttemptContext {
 }
 
 /**
- * A task that another one depends on, and its accepted output; null if the task was deleted since.
+ * A task that another one depends on, and its accepted output, which is absent if the task was deleted since.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Dependency {
   readonly id: TaskId
-  readonly output: string | null
+  readonly output?: string | undefined
 }
 
 /**

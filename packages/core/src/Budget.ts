@@ -9,6 +9,7 @@
  * @since 0.2.0
  */
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 import * as Usage from "./Usage.ts"
 
 const Whole = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -25,12 +26,12 @@ export const Amount = Schema.Struct({ nanoUsd: Whole, tokens: Whole })
 export interface Amount extends Schema.Schema.Type<typeof Amount> {}
 
 /**
- * The most that a queue may spend. Null means no limit.
+ * The most that a queue may spend. An absent key means no limit.
  *
  * @category models
  * @since 0.2.0
  */
-export const BudgetLimit = Schema.Struct({ nanoUsd: Schema.NullOr(Whole), tokens: Schema.NullOr(Whole) })
+export const BudgetLimit = Schema.Struct({ nanoUsd: optionalNullOr(Whole), tokens: optionalNullOr(Whole) })
 
 /** @since 0.2.0 */
 export interface BudgetLimit extends Schema.Schema.Type<typeof BudgetLimit> {}
@@ -107,8 +108,8 @@ export const isZero = ({ nanoUsd, tokens }: Amount): boolean => nanoUsd === 0 &&
  * @since 0.2.0
  */
 export const exceeded = (limit: BudgetLimit, amount: Amount): "cost" | "tokens" | undefined => {
-  if (limit.nanoUsd !== null && !(amount.nanoUsd <= limit.nanoUsd)) return "cost"
-  if (limit.tokens !== null && !(amount.tokens <= limit.tokens)) return "tokens"
+  if (limit.nanoUsd !== undefined && !(amount.nanoUsd <= limit.nanoUsd)) return "cost"
+  if (limit.tokens !== undefined && !(amount.tokens <= limit.tokens)) return "tokens"
   return undefined
 }
 
@@ -119,8 +120,8 @@ export const exceeded = (limit: BudgetLimit, amount: Amount): "cost" | "tokens" 
  * @since 0.2.0
  */
 export const reached = (limit: BudgetLimit, amount: Amount): "cost" | "tokens" | undefined => {
-  if (limit.nanoUsd !== null && amount.nanoUsd > 0 && amount.nanoUsd >= limit.nanoUsd) return "cost"
-  if (limit.tokens !== null && amount.tokens > 0 && amount.tokens >= limit.tokens) return "tokens"
+  if (limit.nanoUsd !== undefined && amount.nanoUsd > 0 && amount.nanoUsd >= limit.nanoUsd) return "cost"
+  if (limit.tokens !== undefined && amount.tokens > 0 && amount.tokens >= limit.tokens) return "tokens"
   return undefined
 }
 

@@ -142,7 +142,7 @@ export const make = Effect.fnUntraced(function* (options: OrchestratorConfig.Orc
   const withLogLevel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     config.logLevel === undefined ? effect : Effect.provideService(effect, References.MinimumLogLevel, config.logLevel)
   const hooks = hooksIn(yield* Effect.context<never>())
-  const redact = yield* Redactor
+  const redact = Option.getOrUndefined(yield* Redactor)
   const executor = yield* Executor
   const verifier = yield* Verifier
   const random = yield* Random.nextIntBetween(0, 2 ** 31)

@@ -13,6 +13,7 @@
  */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { isSecretVariable, mark, redactShapes } from "./internal/redaction/patterns.ts"
 
@@ -89,14 +90,15 @@ export const secretsOf = (
 const isOrdinary = (value: string): boolean => value.length < 8 || (value.length < 16 && /^[a-z]*$/.test(value))
 
 /**
- * The redactor of a run. The default replaces common secrets; null replaces nothing.
+ * The redactor of a run. The default replaces common secrets; none replaces nothing.
  *
  * @category references
  * @since 0.1.0
  */
-export const Redactor: Context.Reference<Redact | null> = Context.Reference<Redact | null>("@baton/core/Redactor", {
-  defaultValue: () => make()
-})
+export const Redactor: Context.Reference<Option.Option<Redact>> = Context.Reference<Option.Option<Redact>>(
+  "@baton/core/Redactor",
+  { defaultValue: () => Option.some(make()) }
+)
 
 /**
  * Replaces common secrets, and the secrets and patterns of the options. Provide it to the orchestrator's layer.
@@ -104,7 +106,7 @@ export const Redactor: Context.Reference<Redact | null> = Context.Reference<Reda
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(Redactor, make(options))
+export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(Redactor, Option.some(make(options)))
 
 /**
  * Replaces nothing.
@@ -112,4 +114,4 @@ export const layer = (options: Options): Layer.Layer<never> => Layer.succeed(Red
  * @category layers
  * @since 0.1.0
  */
-export const layerNone: Layer.Layer<never> = Layer.succeed(Redactor, null)
+export const layerNone: Layer.Layer<never> = Layer.succeed(Redactor, Option.none())

@@ -400,7 +400,8 @@ export interface Reserved extends FencedReply {
 
 /** Fields that are left out stay. */
 export interface BudgetChange {
-  readonly limit?: Partial<BudgetLimit> | undefined
+  /** Null removes a limit. */
+  readonly limit?: { readonly [Limit in keyof BudgetLimit]?: BudgetLimit[Limit] | null } | undefined
   readonly committed?: Amount | undefined
 }
 

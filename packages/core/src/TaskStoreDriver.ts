@@ -452,8 +452,8 @@ export interface BudgetRow {
  */
 export const budgetRow = ({ committed, limit, queue, reserved }: Budget): BudgetRow => ({
   queue,
-  limitNanoUsd: limit.nanoUsd,
-  limitTokens: limit.tokens,
+  limitNanoUsd: limit.nanoUsd ?? null,
+  limitTokens: limit.tokens ?? null,
   committedNanoUsd: committed.nanoUsd,
   committedTokens: committed.tokens,
   reservedNanoUsd: reserved.nanoUsd,

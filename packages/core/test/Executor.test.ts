@@ -47,7 +47,6 @@ const at = (attempt: number): AttemptContext => ({
   dependencies: Effect.succeed([]),
   progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
-  previous: null,
   spend: ({ call }) => call
 })
 const named = (name: string) => Executor.layer(() => Effect.succeed(Execution.make({ output: name })))

@@ -30,7 +30,7 @@ const strict = Verifier.layerPure(({ description }, { output }) =>
     : Verification.pass()
 )
 const eager = Executor.layer((task, { previous }) =>
-  Effect.succeed(Execution.make({ output: `${task.description}${previous === null ? "" : " (improved)"}` }))
+  Effect.succeed(Execution.make({ output: `${task.description}${previous === undefined ? "" : " (improved)"}` }))
 )
 
 describe("OrchestratorBuilder", () => {

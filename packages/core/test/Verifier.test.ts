@@ -37,7 +37,6 @@ const judge = (layer: Layer.Layer<Verifier.Verifier>) =>
       dependencies: Effect.succeed([]),
       progress: () => Effect.void,
       earlierAttempts: Effect.succeed([]),
-      previous: null,
       spend: ({ call }) => call
     })
   )

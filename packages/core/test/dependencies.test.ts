@@ -29,7 +29,7 @@ describe("the outputs of dependencies", () => {
     })
   )
 
-  it.effect("read nothing for a task without dependencies, and are null for a task that was deleted", () =>
+  it.effect("read nothing for a task without dependencies, and have no output for a task that was deleted", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore
       const read: Array<string> = []
@@ -49,10 +49,7 @@ describe("the outputs of dependencies", () => {
       yield* store.prune({ statuses: ["completed"], ids: ["b"] })
       yield* orchestrator.run
       assert.deepStrictEqual(read, ["a", "b"])
-      assert.strictEqual(
-        journal.of("TaskCompleted").at(-1)?.output,
-        '[{"id":"a","output":"[]"},{"id":"b","output":null}]'
-      )
+      assert.strictEqual(journal.of("TaskCompleted").at(-1)?.output, '[{"id":"a","output":"[]"},{"id":"b"}]')
     })
   )
 

@@ -292,7 +292,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
           store.concurrency?.list ?? Effect.succeed([])
         ])
       )
-      assert.deepStrictEqual(budgets[0]?.limit, { nanoUsd: 30e9, tokens: null })
+      assert.deepStrictEqual(budgets[0]?.limit, { nanoUsd: 30e9 })
       assert.deepStrictEqual([pauses[0]?.queue, speeds[0]?.concurrency], ["reviews", 8])
       await page.getByRole("button", { name: "Resume the queue" }).click()
       await page.getByRole("button", { name: "Pause the queue" }).waitFor()

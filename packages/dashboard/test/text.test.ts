@@ -135,7 +135,7 @@ describe("budget", () => {
       { text: "100 of 1,000 tokens used", committed: 0.1, reserved: 0 }
     ])
     assert.deepStrictEqual(
-      spent({ ...budget, limit: { nanoUsd: null, tokens: null } }).map(({ text }) => text),
+      spent({ ...budget, limit: {} }).map(({ text }) => text),
       ["$2.00 spent, no limit"]
     )
   })
@@ -171,7 +171,7 @@ describe("waiting", () => {
     assert.deepStrictEqual(reasons(queue, true), ["5 tasks pending until you resume."])
     assert.lengthOf(reasons(queue, false), 2)
     const none = { nanoUsd: 0, tokens: 0 }
-    const budget = { limit: { nanoUsd: 5, tokens: null }, committed: { ...none, nanoUsd: 5 }, reserved: none }
+    const budget = { limit: { nanoUsd: 5 }, committed: { ...none, nanoUsd: 5 }, reserved: none }
     assert.deepStrictEqual(reasons({ ...queue, budget }, false), [
       "5 tasks pending. The budget is spent: raise it in the settings."
     ])

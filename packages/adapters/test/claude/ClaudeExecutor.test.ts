@@ -47,7 +47,7 @@ const failed = (...args: Parameters<typeof run>) =>
     return { error: error satisfies ExecutionError, sent }
   })
 
-const previous = (feedback: string, output: string | null = "the earlier answer") => ({ output, feedback })
+const previous = (feedback: string, output: string | undefined = "the earlier answer") => ({ output, feedback })
 
 describe("a task's own settings", () => {
   it.effect("replace the model and the instructions of the executor, and leave the rest", () =>

@@ -38,7 +38,6 @@ export const attempt = (options?: Partial<AttemptContext>): AttemptContext => ({
   dependencies: Effect.succeed([]),
   progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
-  previous: null,
   spend: ({ call }) => call,
   ...options
 })

@@ -30,7 +30,7 @@ describe("fence", () => {
 
 describe("attemptPrompt", () => {
   it("is the description alone in the first attempt", () => {
-    assert.strictEqual(attemptPrompt("Price a loaf", null), "Price a loaf")
+    assert.strictEqual(attemptPrompt("Price a loaf", undefined), "Price a loaf")
   })
 
   it("begins with the description, followed by the answer and the reason it was rejected", () => {
@@ -41,7 +41,7 @@ describe("attemptPrompt", () => {
   })
 
   it("repeats the prompt after an attempt without an answer, and adds the problem for an agent", () => {
-    for (const output of [null, ""]) {
+    for (const output of [undefined, ""]) {
       const previous = { output, feedback: "it took too long" }
       assert.strictEqual(attemptPrompt("Price a loaf", previous), "Price a loaf")
       const prompt = agentPrompt("Price a loaf", previous)

@@ -27,7 +27,7 @@ export const parts = (options: { readonly review: boolean } = { review: true }) 
     publish,
     Drafts.toLayer(
       ({ topic }, { attempt, previous }) =>
-        Effect.succeed({ text: [topic, attempt, ...(previous === null ? [] : [previous.feedback])].join(" ") }),
+        Effect.succeed({ text: [topic, attempt, ...(previous === undefined ? [] : [previous.feedback])].join(" ") }),
       { onEnd: "log", ...options }
     )
   ).pipe(Layer.provideMerge(Review.layer))

@@ -112,7 +112,7 @@ const render = Effect.fnUntraced(function* (
     if (outputs.length === 0) continue
     const texts: Array<string> = []
     for (const { id, output } of outputs) {
-      if (output === null)
+      if (output === undefined)
         return yield* Effect.fail(`The output of the task "${id}" was deleted: requeue or add it again.`)
       const text = path.length === 0 ? output : yield* Effect.fromResult(fieldOf(output, path, id))
       texts.push(text)

@@ -49,10 +49,10 @@ export const apply = Effect.fnUntraced(function* (
   const [queue] = queues
   const current = (yield* budgets.list).find((budget) => budget.queue === queue)
   const limits: Budget.BudgetLimit = {
-    nanoUsd: maxCost === undefined ? (current?.limit.nanoUsd ?? null) : Budget.toNanoUsd(maxCost.value, Math.floor),
-    tokens: maxTokens?.value ?? current?.limit.tokens ?? null
+    nanoUsd: maxCost === undefined ? current?.limit.nanoUsd : Budget.toNanoUsd(maxCost.value, Math.floor),
+    tokens: maxTokens?.value ?? current?.limit.tokens
   }
-  const isSame = current?.limit.nanoUsd === limits.nanoUsd && current.limit.tokens === limits.tokens
+  const isSame = current?.limit.nanoUsd === limits.nanoUsd && current?.limit.tokens === limits.tokens
   if (limit !== undefined && !isSame) {
     yield* budgets.set(queue, {
       limit: {
@@ -66,6 +66,6 @@ export const apply = Effect.fnUntraced(function* (
 
 /** What remains of limits. */
 const leftOf = ({ nanoUsd, tokens }: Budget.BudgetLimit, committed: Budget.Amount): RunParts["left"] => ({
-  maxCostUsd: nanoUsd === null ? undefined : Budget.toUsd(Math.max(0, nanoUsd - committed.nanoUsd)),
-  maxTokens: tokens === null ? undefined : Math.max(0, tokens - committed.tokens)
+  maxCostUsd: nanoUsd === undefined ? undefined : Budget.toUsd(Math.max(0, nanoUsd - committed.nanoUsd)),
+  maxTokens: tokens === undefined ? undefined : Math.max(0, tokens - committed.tokens)
 })

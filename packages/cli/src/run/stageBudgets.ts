@@ -42,12 +42,11 @@ export const apply = Effect.fnUntraced(function* (
     const cost = flags.maxCost ?? maxCost
     const tokens = flags.maxTokens ?? maxTokens
     const limit: Budget.BudgetLimit = {
-      nanoUsd: cost === undefined ? null : Budget.toNanoUsd(cost.value, Math.floor),
-      tokens: tokens?.value ?? null
+      nanoUsd: cost === undefined ? undefined : Budget.toNanoUsd(cost.value, Math.floor),
+      tokens: tokens?.value
     }
-    if (current?.nanoUsd === limit.nanoUsd && current.tokens === limit.tokens) continue
-    if (current === undefined && limit.nanoUsd === null && limit.tokens === null) continue
-    yield* budgets.set(stage.queue, { limit })
+    if (current?.nanoUsd === limit.nanoUsd && current?.tokens === limit.tokens) continue
+    yield* budgets.set(stage.queue, { limit: { nanoUsd: limit.nanoUsd ?? null, tokens: limit.tokens ?? null } })
   }
   if (!isLimited) return parts
   const queues = new Set(stages.map(({ stage }) => stage.queue))

@@ -1,5 +1,6 @@
 /** The budgets of queues, for people and programs. */
 import * as Budget from "@baton/core/Budget"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import * as Schema from "effect/Schema"
 import { number, usd } from "./quantity.ts"
 import { firstLine } from "./safeText.ts"
@@ -9,9 +10,9 @@ const Spent = Schema.Struct({ costUsd: Schema.Finite, tokens: Schema.Int })
 /** A budget in the output of `baton budget` and `baton status`. */
 export const QueueBudget = Schema.Struct({
   queue: Schema.String,
-  /** Null for no limit. */
-  maxCostUsd: Schema.NullOr(Schema.Finite),
-  maxTokens: Schema.NullOr(Schema.Int),
+  /** Absent for no limit. */
+  maxCostUsd: optionalNullOr(Schema.Finite),
+  maxTokens: optionalNullOr(Schema.Int),
   /** Since the budget was set or reset. */
   spent: Spent,
   /** Set aside by attempts under way. */
@@ -24,8 +25,8 @@ const ofAmount = ({ nanoUsd, tokens }: Budget.Amount) => ({ costUsd: Budget.toUs
 
 export const queueBudget = ({ committed, limit, queue, reserved }: Budget.Budget): QueueBudget => ({
   queue,
-  maxCostUsd: limit.nanoUsd === null ? null : Budget.toUsd(limit.nanoUsd),
-  maxTokens: limit.tokens,
+  ...(limit.nanoUsd === undefined ? undefined : { maxCostUsd: Budget.toUsd(limit.nanoUsd) }),
+  ...(limit.tokens === undefined ? undefined : { maxTokens: limit.tokens }),
   spent: ofAmount(committed),
   reserved: ofAmount(reserved)
 })
@@ -33,12 +34,12 @@ export const queueBudget = ({ committed, limit, queue, reserved }: Budget.Budget
 /** A budget in one line, without the name of its queue. */
 export const budgetText = ({ maxCostUsd, maxTokens, reserved, spent }: QueueBudget): string => {
   const parts = [
-    maxCostUsd === null ? `${usd(spent.costUsd)} spent` : `${usd(spent.costUsd)} of ${usd(maxCostUsd)} spent`,
+    maxCostUsd === undefined ? `${usd(spent.costUsd)} spent` : `${usd(spent.costUsd)} of ${usd(maxCostUsd)} spent`,
     ...(reserved.costUsd > 0 ? [`${usd(reserved.costUsd)} reserved`] : []),
-    ...(maxTokens === null ? [] : [`${number(spent.tokens)} of ${number(maxTokens)} tokens used`]),
-    ...(maxTokens !== null && reserved.tokens > 0 ? [`${number(reserved.tokens)} tokens reserved`] : [])
+    ...(maxTokens === undefined ? [] : [`${number(spent.tokens)} of ${number(maxTokens)} tokens used`]),
+    ...(maxTokens !== undefined && reserved.tokens > 0 ? [`${number(reserved.tokens)} tokens reserved`] : [])
   ]
-  return maxCostUsd === null && maxTokens === null ? `${parts.join(", ")}, no limit` : parts.join(", ")
+  return maxCostUsd === undefined && maxTokens === undefined ? `${parts.join(", ")}, no limit` : parts.join(", ")
 }
 
 /** A line for each budget. */

@@ -43,7 +43,6 @@ describe("baton budget", () => {
       const budget = {
         queue: "prompts",
         maxCostUsd: 0.25,
-        maxTokens: null,
         spent: { costUsd: 0.1, tokens: 120 },
         reserved: { costUsd: 0, tokens: 0 }
       }

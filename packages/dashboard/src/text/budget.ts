@@ -20,14 +20,14 @@ const money = (nanoUsd: number): string => usd(QueueBudget.toUsd(nanoUsd))
 /** One entry for each limit, and one for a budget without a limit. */
 export const spent = ({ committed, limit, reserved }: Budget): ReadonlyArray<Spent> => {
   const result: Array<Spent> = []
-  if (limit.nanoUsd !== null) {
+  if (limit.nanoUsd !== undefined) {
     const held = reserved.nanoUsd === 0 ? "" : `, ${money(reserved.nanoUsd)} reserved`
     result.push({
       text: `${money(committed.nanoUsd)} of ${money(limit.nanoUsd)} spent${held}`,
       ...partsOf(committed.nanoUsd, reserved.nanoUsd, limit.nanoUsd)
     })
   }
-  if (limit.tokens !== null) {
+  if (limit.tokens !== undefined) {
     const held = reserved.tokens === 0 ? "" : `, ${number(reserved.tokens)} reserved`
     result.push({
       text: `${number(committed.tokens)} of ${count(limit.tokens, "token")} used${held}`,

@@ -5,13 +5,12 @@ import type { ChangeSettings, Settings } from "../schema.ts"
 export type Field = "maxCostUsd" | "maxTokens" | "concurrency"
 export type Texts = Readonly<Record<Field, string>>
 
-const textOf = (value: number | null | undefined): string =>
-  value === null || value === undefined ? "" : String(value)
+const textOf = (value: number | undefined): string => (value === undefined ? "" : String(value))
 
 export const textsOf = ({ budget, concurrency }: Pick<Settings, "budget" | "concurrency">): Texts => {
-  const cost = budget?.limit.nanoUsd ?? null
+  const cost = budget?.limit.nanoUsd
   return {
-    maxCostUsd: textOf(cost === null ? null : QueueBudget.toUsd(cost)),
+    maxCostUsd: textOf(cost === undefined ? undefined : QueueBudget.toUsd(cost)),
     maxTokens: textOf(budget?.limit.tokens),
     concurrency: textOf(concurrency)
   }

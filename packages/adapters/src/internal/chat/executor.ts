@@ -263,7 +263,7 @@ const maxTokensFor = (
   usual: number,
   growTo: number | undefined
 ): Effect.Effect<number> =>
-  growTo === undefined || previous === null
+  growTo === undefined || previous === undefined
     ? Effect.succeed(usual)
     : Effect.map(earlierAttempts, (attempts) => {
         const cutOff = ExecutionOf.truncatedAt(attempts)

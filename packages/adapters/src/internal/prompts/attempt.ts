@@ -9,7 +9,7 @@ import { fence } from "./fence.ts"
  * The description comes first and unchanged, so that all attempts of a task have a common prefix.
  */
 export const attemptPrompt = (description: string, previous: AttemptContext["previous"]): string =>
-  previous === null || previous.output === null || previous.output === ""
+  previous?.output === undefined || previous.output === ""
     ? description
     : retryPrompt(
         description,
@@ -27,7 +27,7 @@ export const attemptPrompt = (description: string, previous: AttemptContext["pre
  * it was stopped.
  */
 export const agentPrompt = (description: string, previous: AttemptContext["previous"]): string =>
-  previous === null || (previous.output !== null && previous.output !== "")
+  previous === undefined || (previous.output !== undefined && previous.output !== "")
     ? attemptPrompt(description, previous)
     : retryPrompt(
         description,

@@ -63,10 +63,12 @@ export const savedSettings = ({
 }: Settings): typeof SavedSettings.Encoded => ({
   ...(paused ? { paused } : undefined),
   ...(tokenFloor > 0 ? { tokenFloor } : undefined),
-  ...(budgets.length > 0 ? { budgets } : undefined),
+  ...(budgets.length > 0 ? { budgets: encodeBudgets(budgets) } : undefined),
   ...(pauses.length > 0 ? { pauses: encodePauses(pauses) } : undefined),
   ...(batches.length > 0 ? { batches } : undefined)
 })
+
+const encodeBudgets = Schema.encodeSync(Schema.Array(Budget.Budget))
 
 const encodePauses = Schema.encodeSync(Schema.Array(QueuePause.QueuePause))
 

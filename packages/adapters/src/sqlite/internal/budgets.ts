@@ -68,8 +68,8 @@ interface Changing {
 const decode = (row: Rows.Row): Changing => ({
   queue: String(row.queue),
   limit: {
-    nanoUsd: row.limitNanoUsd === null ? null : Number(row.limitNanoUsd),
-    tokens: row.limitTokens === null ? null : Number(row.limitTokens)
+    nanoUsd: row.limitNanoUsd === null ? undefined : Number(row.limitNanoUsd),
+    tokens: row.limitTokens === null ? undefined : Number(row.limitTokens)
   },
   committed: amount(row.committedNanoUsd, row.committedTokens),
   reserved: amount(row.reservedNanoUsd, row.reservedTokens),

@@ -105,7 +105,6 @@ const attempt: AttemptContext = {
   dependencies: Effect.succeed([]),
   progress: () => Effect.void,
   earlierAttempts: Effect.succeed([]),
-  previous: null,
   spend: ({ call }) => call
 }
 

@@ -65,13 +65,14 @@ export const reserve = (table: Table, row: LeasedRow, spending: SpendingRow, blo
 export const set = (table: Table, queue: string, changed: BudgetChange): Budget.Budget => {
   const before = table.budgets.get(queue) ?? {
     queue,
-    limit: { nanoUsd: null, tokens: null },
+    limit: {},
     committed: Budget.zero,
     reserved: Budget.zero
   }
   const { committed = before.committed, limitNanoUsd = before.limit.nanoUsd } = changed
   const { limitTokens = before.limit.tokens } = changed
-  const budget = { ...before, limit: { nanoUsd: limitNanoUsd, tokens: limitTokens }, committed }
+  const limit = { nanoUsd: limitNanoUsd ?? undefined, tokens: limitTokens ?? undefined }
+  const budget = { ...before, limit, committed }
   change(table, budget)
   return budget
 }

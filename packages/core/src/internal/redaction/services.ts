@@ -16,8 +16,8 @@ import type { VerifierService } from "../../Verifier.ts"
 import { isSecretName, mark } from "./patterns.ts"
 
 /** An executor whose metadata and errors contain no secrets. Its output is left unchanged. Each run of an effect is a new call. */
-export const executor = (redact: Redact | null, { execute }: ExecutorService): ExecutorService => {
-  if (redact === null) return { execute: (task, context) => Effect.suspend(() => execute(task, context)) }
+export const executor = (redact: Redact | undefined, { execute }: ExecutorService): ExecutorService => {
+  if (redact === undefined) return { execute: (task, context) => Effect.suspend(() => execute(task, context)) }
   const onError = (error: ExecutionError | SafetyStop) => {
     if (error._tag === "SafetyStop") return error
     const { cause, message, metadata, ...rest } = error
@@ -43,8 +43,8 @@ export const executor = (redact: Redact | null, { execute }: ExecutorService): E
 }
 
 /** A verifier whose feedback, issues and errors contain no secrets. Each run of an effect is a new call. */
-export const verifier = (redact: Redact | null, { kind, kindOf, verify }: VerifierService): VerifierService => {
-  if (redact === null) {
+export const verifier = (redact: Redact | undefined, { kind, kindOf, verify }: VerifierService): VerifierService => {
+  if (redact === undefined) {
     return {
       kind,
       kindOf,

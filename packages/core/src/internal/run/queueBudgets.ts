@@ -148,7 +148,7 @@ const makeWith = (
       Effect.suspend(() => {
         const budget = known.get(claimed.claim.task.queue)
         if (budget === undefined) return Effect.succeed(unlimited)
-        if (spend.costUsd === null && budget.limit.nanoUsd !== null) {
+        if (spend.costUsd === null && budget.limit.nanoUsd !== undefined) {
           return Effect.fail(halt(messages.unknownPrice(spend.what)))
         }
         const account = accountOf(claimed)
@@ -218,7 +218,7 @@ const makeWith = (
     const usage = claimed.unreservedUsage()
     const budget = known.get(claimed.claim.task.queue)
     if (usage === null || budget === undefined) return
-    if (usage.costUsd === null && budget.limit.nanoUsd !== null) halt(messages.usageWithoutPrice)
+    if (usage.costUsd === null && budget.limit.nanoUsd !== undefined) halt(messages.usageWithoutPrice)
     const account = accountOf(claimed)
     const added = Budget.increase(account.unreserved, Budget.ofUsage(usage))
     if (Budget.isZero(added)) return

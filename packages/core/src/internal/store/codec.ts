@@ -492,14 +492,11 @@ export const total = (queues: ReadonlyArray<QueueCounts>): Counts => {
   return counts
 }
 
-const amountOrNull = (column: string, value: Driver.Column): number | null =>
-  value === null ? null : number(column, value)
-
 export const budget = (row: Driver.BudgetRow): Budget => ({
   queue: text("queue", row.queue),
   limit: {
-    nanoUsd: amountOrNull("limitNanoUsd", row.limitNanoUsd),
-    tokens: amountOrNull("limitTokens", row.limitTokens)
+    ...(row.limitNanoUsd === null ? undefined : { nanoUsd: number("limitNanoUsd", row.limitNanoUsd) }),
+    ...(row.limitTokens === null ? undefined : { tokens: number("limitTokens", row.limitTokens) })
   },
   committed: {
     nanoUsd: number("committedNanoUsd", row.committedNanoUsd),

@@ -40,8 +40,8 @@ const used = (nanoUsd: number, outputTokens = 0): Usage => ({
   costUsd: nanoUsd / 1e9
 })
 
-const limitTo = (fixture: Fixture, nanoUsd: number | null, tokens: number | null = null, name = queue) =>
-  budgetsOf(fixture).set(name, { limit: { nanoUsd, tokens } })
+const limitTo = (fixture: Fixture, nanoUsd?: number, tokens?: number, name = queue) =>
+  budgetsOf(fixture).set(name, { limit: { nanoUsd: nanoUsd ?? null, tokens: tokens ?? null } })
 
 const spending = (claimed: Claim, wanted: Budget.Amount, options?: Partial<Spending>): Spending => ({
   ...leaseOf(claimed),
@@ -84,15 +84,15 @@ export const budgets: ReadonlyArray<Case> = [
       assert.deepEqual(yield* list, [])
       const first = yield* set("b", { limit: { nanoUsd: 5 } })
       const zero = { committed: Budget.zero, reserved: Budget.zero }
-      assert.deepEqual(first, { queue: "b", limit: { nanoUsd: 5, tokens: null }, ...zero })
+      assert.deepEqual(first, { queue: "b", limit: { nanoUsd: 5 }, ...zero })
       yield* set("a", { limit: { tokens: 7 } })
       yield* set("b", { limit: { tokens: 100 }, committed: amount(3, 4) })
       const last = yield* set("b", { limit: { nanoUsd: 9 } })
       assert.deepEqual(last, { ...first, limit: { nanoUsd: 9, tokens: 100 }, committed: amount(3, 4) })
       yield* set("b", { limit: { nanoUsd: null } })
       assert.deepEqual(yield* list, [
-        { queue: "a", limit: { nanoUsd: null, tokens: 7 }, ...zero },
-        { ...last, limit: { nanoUsd: null, tokens: 100 } }
+        { queue: "a", limit: { tokens: 7 }, ...zero },
+        { ...last, limit: { tokens: 100 } }
       ])
     })),
 
@@ -142,7 +142,7 @@ export const budgets: ReadonlyArray<Case> = [
   it("a refused request keeps later ones of its queue from overtaking it, and those of other queues not", (fixture) =>
     Effect.gen(function* () {
       yield* limitTo(fixture, 100)
-      yield* limitTo(fixture, 100, null, "other")
+      yield* limitTo(fixture, 100, undefined, "other")
       yield* fixture.store.add([task("a"), task("b"), task("c"), task("d", { queue: "other" })])
       const [a, b, c] = yield* claim(fixture)
       const [d] = yield* fixture.store.claim({ queues: ["other"], limit: 1, owner: "w", lease: longLease })
