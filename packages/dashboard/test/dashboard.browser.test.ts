@@ -31,8 +31,8 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     afterAll(() => server.close())
   }
 
-  describe("with 50 outputs in review", () => {
-    withServer(inReview)
+  describe("with outputs in review", () => {
+    withServer(inReview.slice(0, 8))
 
     it("shows the review desk accessibly in both themes, and in a narrow window", async () => {
       const { close, errors, page } = await open(browser)
@@ -46,7 +46,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await close()
     })
 
-    it("decides about 50 outputs with the keyboard alone", async () => {
+    it("decides about all outputs with the keyboard alone", async () => {
       const { close, errors, page } = await open(browser)
       await visit(page, `${server.url}/review`)
       const shown = async (id: string) => {
@@ -76,13 +76,13 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       await page.keyboard.press("Control+Enter")
       await shown("notes/3")
 
-      for (let number = 3; number < 49; number++) {
+      for (let number = 3; number < 7; number++) {
         await page.keyboard.press("a")
         await shown(`notes/${number + 1}`)
       }
       // Both tabs approve the output, and the request of the other one arrives first.
       const other = await openAlone(browser)
-      await visit(other.page, `${server.url}/review?id=notes%2F49`)
+      await visit(other.page, `${server.url}/review?id=notes%2F7`)
       await other.page.getByLabel("Your name").fill("bob")
       const isFirst = Promise.withResolvers<void>()
       await page.route("**/api/reviews", async (route) => {
@@ -91,14 +91,16 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       })
       await page.keyboard.press("a")
       await other.page.getByRole("button", { name: "Approve a" }).click()
-      await other.page.getByRole("heading", { level: 1, name: "notes/50" }).waitFor()
+      await other.page.getByRole("heading", { level: 1, name: "notes/8" }).waitFor()
       isFirst.resolve()
       await page.getByText("bob has already approved this output").first().waitFor()
-      await shown("notes/50")
+      await shown("notes/8")
       // What is being typed stays where it is when the other tab decides.
       await page.keyboard.press("x")
       await page.keyboard.type("No.")
       await other.page.getByRole("button", { name: "Approve a" }).click()
+      // A page that is closed before its request has left the browser does not decide.
+      await other.page.getByText("No output waits for review").waitFor()
       await other.close()
       await page.getByText("bob approved this output.").waitFor()
       await page.keyboard.type(" as")
@@ -114,7 +116,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
       assert.deepStrictEqual([of("notes/2")?.status, of("notes/2")?.result], ["completed", "Edited notes"])
       assert.lengthOf(
         tasks.tasks.filter(({ status }) => status === "completed"),
-        49
+        7
       )
       await visit(page, `${server.url}/task?id=notes%2F2`)
       await page.getByText("Edited by web").waitFor()
