@@ -199,7 +199,7 @@ describe("retries", () => {
       yield* store.add(tasks("a"))
       const summary = yield* orchestrator.run
       assert.strictEqual(summary.stats.tasksRetried, 1)
-      assert.deepStrictEqual(seen, [null, { output: "try 1", feedback: "too short" }])
+      assert.deepStrictEqual(seen, [undefined, { output: "try 1", feedback: "too short" }])
       assert.deepStrictEqual(
         journal.tags().filter((tag) => tag !== "RunStarted" && tag !== "RunEnded"),
         ["TaskStarted", "VerificationFailed", "TaskRetried", "TaskStarted", "TaskCompleted"]

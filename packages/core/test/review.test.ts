@@ -61,7 +61,7 @@ describe("a run with outputs for people", () => {
         const comment = 'Say "why".\n\n  Keep it short.'
         yield* decide(store, { _tag: "Reject", taskId: Task.TaskId.make("a"), by: "ann", comment })
         yield* orchestrator.run
-        assert.deepStrictEqual(seen, [null, { output: "draft 1", feedback: comment }])
+        assert.deepStrictEqual(seen, [undefined, { output: "draft 1", feedback: comment }])
         yield* approve(store, "a")
         assert.strictEqual((yield* get(store, "a")).result, "draft 2")
       })
