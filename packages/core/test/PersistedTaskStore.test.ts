@@ -58,9 +58,10 @@ const open = (place: ReturnType<typeof makePlace>, write: Write = place.write) =
 const expectKept = Effect.fnUntraced(function* (store: Store, place: ReturnType<typeof makePlace>) {
   // Heartbeats are not written.
   const timeless = (records: ReadonlyArray<TaskRecord.TaskRecord>) =>
-    plain(records.map((record) => Object.assign({}, record, { leaseUntil: null })))
-  // Compares thousands of records several times as fast as `assert` of the other tests.
-  deepStrictEqual(timeless(Array.from(place.records.values())), timeless(yield* dumpAll(store)))
+    records.map((record) => Object.assign({}, record, { leaseUntil: null }))
+  const [written, kept] = [timeless(Array.from(place.records.values())), timeless(yield* dumpAll(store))]
+  // Encoding thousands of records takes many times as long as writing them as JSON.
+  if (JSON.stringify(written) !== JSON.stringify(kept)) deepStrictEqual(plain(written), plain(kept))
 })
 
 /** A store of which `wrap` sees every operation that changes something. */

@@ -14,7 +14,7 @@ const lasting = (id: string, millis: number, priority = 0) =>
   Task.makeNew({ id, description: `do ${id}`, metadata: { millis }, priority })
 
 /** Lets time pass, a millisecond at a time, so that every worker sees its attempts end on time. */
-const pass = (millis: number) => Effect.repeat(Effect.andThen(TestClock.adjust(1), yields(60)), { times: millis - 1 })
+const pass = (millis: number) => Effect.repeat(Effect.andThen(TestClock.adjust(1), yields(20)), { times: millis - 1 })
 
 /** A store and an executor that record the limit of each claim, and the most tasks that were claimed and not executed. */
 const observe = Effect.map(memoryStore, (real) => {
