@@ -21,11 +21,20 @@ const plan = (sql: string) =>
     .all()
     .map(({ detail }) => String(detail))
 
-const planOf = (...words: ReadonlyArray<string>) => {
+const textOf = (...words: ReadonlyArray<string>) => {
   const found = texts.filter((text) => words.every((word) => text.includes(word)))
   assert.lengthOf(found, 1, `one statement has ${words.join(" and ")}`)
-  return plan(found[0] ?? "")
+  return found[0] ?? ""
 }
+
+const planOf = (...words: ReadonlyArray<string>) => plan(textOf(...words))
+
+/** Whether a statement runs a trigger. */
+const hasTrigger = (sql: string) =>
+  db
+    .prepare(`EXPLAIN ${sql}`)
+    .all()
+    .some(({ opcode }) => opcode === "Program")
 
 describe("the statements of a SQLite store", () => {
   it("claim from an index that contains only claimable tasks, those of a queue in its order", () => {
@@ -86,6 +95,26 @@ describe("the statements of a SQLite store", () => {
       "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)",
       "LIST SUBQUERY 1",
       "SEARCH dependencies USING PRIMARY KEY (dependency=?)"
+    ])
+  })
+
+  it("run the trigger for concurrency keys where a task can become claimable, and not where it is claimed or settled", () => {
+    const withTrigger = texts.filter((text) => /UPDATE (OR FAIL )?tasks\b/.test(text) && hasTrigger(text))
+    assert.sameMembers(withTrigger, [
+      textOf("SET blockers = ?"),
+      textOf("blockers = blockers - 1"),
+      textOf("SET available_at = ? WHERE id"),
+      textOf("checkpoint = COALESCE(execution, checkpoint)"),
+      textOf("requeues = requeues + 1, available_at"),
+      textOf("requeues = requeues + 1, feedback"),
+      textOf("UPDATE tasks", "status = 'in_review'")
+    ])
+    // Each of the others that names the status gives it another value, or is followed by one of these.
+    const without = texts.filter((text) => /UPDATE (OR FAIL )?tasks SET\s+status = /.test(text) && !hasTrigger(text))
+    assert.sameMembers(without, [
+      textOf("token = MAX(token, ?4) + 1"),
+      textOf("feedback = ?, usage = ?, checkpoint = ?"),
+      textOf("UPDATE tasks SET status = 'failed'")
     ])
   })
 

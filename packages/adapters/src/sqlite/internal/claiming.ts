@@ -62,11 +62,14 @@ export const statements = ({ arrays, changes, first }: Preparing) => {
 
     tokenFloor: first<[]>("SELECT token_floor FROM control"),
 
-    /** Returns how many tasks it leased: a damaged index names others than the claimable ones. */
+    /**
+     * Returns how many tasks it leased: a damaged index names others than the claimable ones. \`OR FAIL\`: an error rolls back
+     * the whole transaction, so that SQLite need not keep the pages for undoing this statement alone.
+     */
     lease: changes<
       [owner: string, now: number, leaseUntil: number, tokenFloor: number, seqs: Json, startedAt: number | null]
     >(`
-      UPDATE tasks SET
+      UPDATE OR FAIL tasks SET
         status = 'in_progress', attempts = attempts + 1, owner = ?1, started_at = ?6, updated_at = ?2,
         lease_until = ?3, token = MAX(token, ?4) + 1
       WHERE seq IN (SELECT value FROM json_each(?5)) AND status = 'pending'`),

@@ -27,7 +27,6 @@ export const statements = ({ all, change, first, run }: Preparing) => ({
     [
       status: TaskStatus,
       attemptsReturned: number,
-      availableAt: number | null,
       verified: number,
       feedback: string | null,
       usage: Json | null,
@@ -41,10 +40,13 @@ export const statements = ({ all, change, first, run }: Preparing) => ({
       usageBefore: Json | null
     ]
   >(`
-      UPDATE tasks SET
-        status = ?, attempts = MAX(0, attempts - ?), available_at = COALESCE(?, available_at), verified = ?,
-        feedback = ?, usage = ?, checkpoint = ?, execution = ?, verification = ?, attempt_usage = ?, updated_at = ?
+      UPDATE OR FAIL tasks SET
+        status = ?, attempts = MAX(0, attempts - ?), verified = ?, feedback = ?, usage = ?, checkpoint = ?,
+        execution = ?, verification = ?, attempt_usage = ?, updated_at = ?
       WHERE ${isLeased} AND usage IS ?`),
+
+  /** Follows \`settle\` where a task is to be claimed again. */
+  makeAvailable: run<[availableAt: number, id: string]>("UPDATE tasks SET available_at = ? WHERE id = ?"),
 
   /** Writes the ledger's row of a settled attempt. `settle` follows in the same transaction. */
   endAttempt: change<
@@ -156,11 +158,10 @@ const settleOne = ({ now, sql }: Writing, settlement: SettlementRow, metered: Ar
   const staysInRow = outcome === "completed" || outcome === "in_review"
   if (!staysInRow && !sql.endAttempt(now, outcome, error, execution, verification, attemptUsage, id, token))
     return false
-  return replaceUsage(sql, settlement, metered, (before) =>
+  const isSettled = replaceUsage(sql, settlement, metered, (before) =>
     sql.settle(
       status,
       attemptsReturned,
-      availableAt,
       settlement.verified ? 1 : 0,
       settlement.feedback,
       usage,
@@ -174,6 +175,8 @@ const settleOne = ({ now, sql }: Writing, settlement: SettlementRow, metered: Ar
       before
     )
   )
+  if (isSettled && availableAt !== null) sql.makeAvailable(availableAt, id)
+  return isSettled
 }
 
 /** Frees the dependants of a task. Pending ones that have no other blocker no longer wait. */
