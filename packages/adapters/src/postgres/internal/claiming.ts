@@ -5,7 +5,7 @@ import { isClaimable, level, levels } from "./claimable.ts"
 import { type Database, int, number, numbers, text } from "./database.ts"
 import * as Keys from "./keys.ts"
 import type { Claims } from "./leases.ts"
-import { claimColumns, later, type Names } from "./names.ts"
+import { claimColumns, claimedColumns, later, type Names } from "./names.ts"
 import * as Pauses from "./pauses.ts"
 import type { Statements } from "./statements.ts"
 import * as Usage from "./usage.ts"
@@ -17,9 +17,8 @@ export const statements = (names: Names) => {
     SELECT a.execution FROM ${attempts} a
     WHERE a.task = t.seq AND a.outcome IN ('retried', 'failed', 'completed') ORDER BY a.token DESC LIMIT 1`
   const claims = (rows: string) => `
-    SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution"
-    FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq
-    ORDER BY t.priority DESC, t.repeated DESC, t.available_at, t.seq`
+    SELECT ${claimColumns}, CASE WHEN t.repeated THEN (${previousExecution}) END AS "previousExecution", t.n::float8 AS n
+    FROM ${rows} t JOIN ${inputs} i ON i.seq = t.seq`
   const claim = (picked: string, rows: string, begin = "WITH") => `
       ${begin} ${picked},
       claimed AS (
@@ -27,7 +26,7 @@ export const statements = (names: Names) => {
           status = 'in_progress', attempts = t.attempts + 1, token = p.token, lease = p.token,
           lease_until = ${later("$3")}, owner = $2, claim_call = $4, updated_at = now(),
           started_at = CASE WHEN p.n <= $6 THEN now() END
-        FROM picked p WHERE t.seq = p.seq RETURNING t.*, p.repeated
+        FROM picked p WHERE t.ctid = p.place RETURNING ${claimedColumns}, p.repeated, p.n
       ),
       counted AS (
         INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0, 0, ${Usage.none} FROM claimed HAVING count(*) > 0
@@ -41,9 +40,9 @@ export const statements = (names: Names) => {
     claim(
       `${levels(names, "$5")},
       picked AS MATERIALIZED (
-        SELECT next.seq, next.repeated, next.token, row_number() OVER () AS n
+        SELECT next.place, next.repeated, next.token, row_number() OVER () AS n
         FROM levels l CROSS JOIN LATERAL (
-          SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
+          SELECT t.ctid AS place, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
           WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
           ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
         ) next WHERE ${condition} LIMIT $1
@@ -54,10 +53,12 @@ export const statements = (names: Names) => {
   const claimLocked = (condition: string) =>
     claim(
       `picked AS MATERIALIZED (
-        SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token, x.n
-        FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) JOIN ${tasks} t ON t.seq = x.seq::bigint
-        WHERE ${condition} AND t.status = 'pending' AND t.blockers = 0 AND t.available_at <= now()
-        FOR UPDATE OF t SKIP LOCKED
+        SELECT found.place, found.repeated, found.token, x.n
+        FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) CROSS JOIN LATERAL (
+          SELECT t.ctid AS place, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
+          WHERE t.seq = x.seq::bigint AND t.status = 'pending' AND t.blockers = 0 AND t.available_at <= now()
+          FOR UPDATE SKIP LOCKED
+        ) found WHERE ${condition}
       )`,
       claims("claimed")
     )
@@ -99,7 +100,7 @@ export const statements = (names: Names) => {
             SELECT t.seq, t.priority, t.available_at FROM ${tasks} t
             WHERE t.seq IN (SELECT seq FROM held) AND ${isHeld} ORDER BY t.seq LIMIT $4 FOR UPDATE
           ) l
-        ) p WHERE t.seq = p.seq RETURNING t.*, true AS repeated
+        ) p WHERE t.seq = p.seq RETURNING ${claimedColumns}, true AS repeated, p.n
       )
       ${claims("reclaimed")}`
   }
@@ -107,8 +108,8 @@ export const statements = (names: Names) => {
 
 /** Claims tasks, and remembers the claims. */
 export const make = (db: Database, statements: Statements, claims: Claims): Pick<TaskStoreDriver, "claim"> => {
-  const claimed = (rows: ReadonlyArray<ClaimedRow>): ReadonlyArray<ClaimRow> => {
-    for (const { call, id, seq, token, usage } of rows) claims.remember(id, { seq, token, call, usage })
+  const claimed = (rows: ReadonlyArray<ClaimedRow>, call: number): ReadonlyArray<ClaimRow> => {
+    for (const { id, seq, token, usage } of rows) claims.remember(id, { seq, token, call, usage })
     return rows
   }
 
@@ -160,7 +161,7 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
       db.run<ClaimedRow & { readonly hasKeys: boolean; readonly probeDue: boolean }>(statements.claim, parameters),
       (rows): Effect.Effect<ReadonlyArray<ClaimedRow>, TaskStoreError> => {
         const [first] = rows
-        if (first === undefined || (!first.hasKeys && !first.probeDue)) return Effect.succeed(rows)
+        if (first === undefined || (!first.hasKeys && !first.probeDue)) return Effect.succeed(inOrder(rows))
         if (first.hasKeys) keyedQueues.add(queue)
         return first.probeDue ? claimProbe(request) : claimFromKeys(request)
       }
@@ -175,7 +176,8 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
   const claim = (request: ClaimRequest) => {
     const { call, leaseMillis, limit, owner, queue, started, unanswered } = request
     const claimNew = keyedQueues.has(queue) ? claimFromKeys(request) : claimPlain(request)
-    if (unanswered.length === 0) return Effect.map(claimNew, claimed)
+    const remember = (rows: ReadonlyArray<ClaimedRow>) => claimed(rows, call)
+    if (unanswered.length === 0) return Effect.map(claimNew, remember)
     const reclaim = [
       text(owner),
       numbers(unanswered),
@@ -187,14 +189,18 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
     ]
     return Effect.map(
       Effect.flatMap(db.run<ClaimedRow>(statements.reclaim, reclaim), (rows) =>
-        rows.length > 0 ? Effect.succeed(rows) : claimNew
+        rows.length > 0 ? Effect.succeed(inOrder(rows)) : claimNew
       ),
-      claimed
+      remember
     )
   }
 
   return { claim }
 }
+
+/** The order of claiming, in which a statement mostly returns its rows: sorting them here costs less than on the server. */
+const inOrder = (rows: ReadonlyArray<ClaimedRow>): ReadonlyArray<ClaimedRow> =>
+  rows.toSorted((left, right) => left.n - right.n)
 
 /** Whether a queue is paused, and whether its next probe may go. */
 interface PauseState {
@@ -207,6 +213,7 @@ interface ClaimedRow extends ClaimRow {
   readonly id: string
   readonly seq: number
   readonly token: number
-  readonly call: number
   readonly usage: string | null
+  /** Its place in the order of claiming. */
+  readonly n: number
 }

@@ -70,7 +70,12 @@ export const listedColumns = (results: string) => `${columns}, t.status, t.verif
 
 export const taskColumns = listedColumns("true")
 
-export const claimColumns = `${columns}, t.token::float8 AS token, t.claim_call::float8 AS call, t.checkpoint`
+export const claimColumns = `${columns}, t.token::float8 AS token, t.checkpoint`
+
+/** What a claim keeps of its rows for `claimColumns`. Each column is copied twice for each row. */
+export const claimedColumns = `
+  t.seq, t.queue, t.attempts, t.priority, t.available_at, t.concurrency_key, t.feedback, t.requeues, t.usage, t.updated_at,
+  t.token, t.checkpoint`
 
 export const giveUpLease = "lease = NULL, lease_until = NULL"
 
