@@ -104,7 +104,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       yield* explain(
         statements.complete,
         [...leased, texts, texts, texts, texts, booleans, numbers, numbers, texts, texts],
-        /Nested Loop\n\s+->  Function Scan on x\n\s+->  Index Scan using tasks_pkey on tasks/
+        /Nested Loop\n\s+->  Subquery Scan on x\n\s+->  ProjectSet\n\s+->  Result\n\s+->  Index Scan using tasks_pkey on tasks/
       )
       const outcomes = [texts, texts, texts, numbers, numbers, texts, texts, booleans]
       const results = [texts, texts, texts, texts, texts, numbers, numbers, texts, texts]

@@ -3,8 +3,8 @@ import type { BudgetRow, Budgets, LostLeaseRow, ReserveReply, SpendingRow } from
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { boolean, type Database, number, numbers, text } from "./database.ts"
 import * as Errors from "./errors.ts"
-import { type Fence, indexed, isLeased, mostTries } from "./leases.ts"
-import type { Names } from "./names.ts"
+import { type Fence, indexed, isLeased, leaseParameters, mostTries } from "./leases.ts"
+import { type Names, rowsOf } from "./names.ts"
 import type { Statements } from "./statements.ts"
 
 /** An amount that an attempt has spent or holds; 0 when the columns are those of an earlier attempt. */
@@ -27,7 +27,7 @@ export const commitUsed = ({ budgets }: Names, rows: string) => `
       sum(greatest(0, r.used_cost::bigint - ${own("r", "spent_cost")}))::bigint AS cost,
       sum(greatest(0, r.used_tokens::bigint - ${own("r", "spent_tokens")}))::bigint AS tokens,
       sum(${own("r", "held_cost")})::bigint AS held_cost, sum(${own("r", "held_tokens")})::bigint AS held_tokens
-    FROM ${rows} r GROUP BY r.queue
+    FROM ${rows} r WHERE EXISTS (SELECT FROM ${budgets}) GROUP BY r.queue
   ) d WHERE b.queue = d.queue`
 
 /** Commits all that the attempts in `rows` held, whose calls may have been made. */
@@ -45,6 +45,17 @@ const columns = (row: string) => `
   ${row}.spent_cost::float8 AS "committedNanoUsd", ${row}.spent_tokens::float8 AS "committedTokens",
   ${row}.held_cost::float8 AS "reservedNanoUsd", ${row}.held_tokens::float8 AS "reservedTokens"`
 
+const reserveParameters = {
+  ...leaseParameters,
+  n: "float8",
+  committed_cost: "float8",
+  committed_tokens: "float8",
+  kept_cost: "float8",
+  kept_tokens: "float8",
+  wanted_cost: "float8",
+  wanted_tokens: "float8"
+} as const
+
 /** The statements of budgets. */
 export const statements = ({ budgets, control, tasks }: Names) => ({
   budgets: `SELECT ${columns("b")} FROM ${budgets} b`,
@@ -60,9 +71,7 @@ export const statements = ({ budgets, control, tasks }: Names) => ({
         greatest(x.committed_tokens::bigint, ${own("t", "spent_tokens")}) AS new_tokens,
         ${own("t", "spent_cost")} AS was_cost, ${own("t", "spent_tokens")} AS was_tokens,
         ${own("t", "held_cost")} AS was_held_cost, ${own("t", "held_tokens")} AS was_held_tokens
-      FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
-          $8::float8[], $9::float8[], $10::float8[])
-        AS x (seq, token, call, n, committed_cost, committed_tokens, kept_cost, kept_tokens, wanted_cost, wanted_tokens)
+      FROM ${rowsOf(reserveParameters)} x
       JOIN ${tasks} t ON ${isLeased} ORDER BY t.seq FOR UPDATE OF t
     ),
     locked AS MATERIALIZED (

@@ -3,7 +3,7 @@ import type { ClaimRequest } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { type Database, int, number, numbers, text, texts } from "./database.ts"
 import { isClaimable, isKeyed, level, runningOf } from "./claimable.ts"
-import type { Names } from "./names.ts"
+import { type Names, rowsOf } from "./names.ts"
 import type { Statements } from "./statements.ts"
 
 /** The statements of the lines of concurrency keys. */
@@ -84,7 +84,7 @@ export const statements = (names: Names) => {
     endTurns: `
       WITH first AS MATERIALIZED (
         SELECT x.place::tid AS place, x.n, timestamptz 'epoch' + x.at * interval '1 microsecond' AS at
-        FROM unnest($1::text[], $2::float8[], $3::float8[]) AS x (place, n, at)
+        FROM ${rowsOf({ place: "text", n: "float8", at: "float8" })} x
       ),
       gone AS (
         DELETE FROM ${keyTurns} k USING first f WHERE k.ctid = f.place AND f.at IS NULL

@@ -3,7 +3,7 @@ import type { CheckpointRow, LeaseRow, LostLeaseRow, TaskStoreDriver } from "@ba
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { type Database, number, numbers, type Parameter, texts } from "./database.ts"
 import * as Errors from "./errors.ts"
-import { later, type Names } from "./names.ts"
+import { later, type Names, rowsOf } from "./names.ts"
 import type { Statements } from "./statements.ts"
 import * as Usage from "./usage.ts"
 
@@ -13,6 +13,9 @@ import * as Usage from "./usage.ts"
  */
 export const isLeased =
   "t.seq = x.seq::bigint AND t.lease = x.token::bigint AND t.claim_call IS NOT DISTINCT FROM x.call::bigint"
+
+/** The parameters that name the leases of a statement. */
+export const leaseParameters = { seq: "float8", token: "float8", call: "float8" } as const
 
 /** Holds while the usage of the task is the one that the write replaces. */
 export const hasUsage = "t.usage IS NOT DISTINCT FROM x.usage_before"
@@ -24,18 +27,27 @@ export const written = `
 /** The attempts of tasks with these statuses stay in the tasks' own rows. */
 export const isInRow = (row: string) => `${row}.status IN ('in_review', 'completed')`
 
+const checkpointParameters = {
+  ...leaseParameters,
+  execution: "text",
+  attempt_usage: "text",
+  usage: "text",
+  usage_before: "text",
+  usage_change: "text"
+} as const
+
 /** The statements that write under leases, except for those that end them. */
 export const statements = ({ attempts, changes, inputs, tasks }: Names) => ({
   start: `
     WITH done AS (
       UPDATE ${tasks} t SET started_at = coalesce(t.started_at, now())
-      FROM unnest($1::float8[], $2::float8[], $3::float8[]) AS x (seq, token, call) WHERE ${isLeased} RETURNING t.seq
+      FROM ${rowsOf(leaseParameters)} x WHERE ${isLeased} RETURNING t.seq
     ) ${written}`,
 
   extend: `
     WITH done AS (
       UPDATE ${tasks} t SET lease_until = ${later("$4")}
-      FROM unnest($1::float8[], $2::float8[], $3::float8[]) AS x (seq, token, call) WHERE ${isLeased} RETURNING t.seq
+      FROM ${rowsOf(leaseParameters)} x WHERE ${isLeased} RETURNING t.seq
     ) ${written}`,
 
   /** Saved once, as the attempt's execution: it becomes the checkpoint when the attempt ends without a settlement. */
@@ -43,8 +55,7 @@ export const statements = ({ attempts, changes, inputs, tasks }: Names) => ({
     WITH done AS (
       UPDATE ${tasks} t SET
         execution = x.execution, attempt_usage = x.attempt_usage, usage = x.usage, updated_at = now()
-      FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-        AS x (seq, token, call, execution, attempt_usage, usage, usage_before, usage_change)
+      FROM ${rowsOf(checkpointParameters)} x
       WHERE ${isLeased} AND ${hasUsage} RETURNING t.seq, t.queue, x.usage_change::bigint[]
     ),
     counted AS (

@@ -82,6 +82,15 @@ export const giveUpLease = "lease = NULL, lease_until = NULL"
 /** A saved output becomes the checkpoint of the next attempt. */
 export const keepOutput = "checkpoint = coalesce(t.execution, t.checkpoint), execution = NULL, attempt_usage = NULL"
 
+/**
+ * The elements of the array parameters of a statement as rows, with a name and a type for each parameter. A shorter array is
+ * continued with nulls. In the list of a SELECT, because `FROM unnest($1, $2)` copies each array into a table of its own first.
+ */
+export const rowsOf = (parameters: Readonly<Record<string, "boolean" | "float8" | "text">>) =>
+  `(SELECT ${Object.entries(parameters)
+    .map(([name, type], index) => `unnest($${index + 1}::${type}[]) AS ${name}`)
+    .join(", ")})`
+
 /** A number of milliseconds from now, and no later than a date can name. */
 export const later = (millis: string) => `least(now() + ${millis} * interval '1 ms', timestamptz '275000-01-01 00:00Z')`
 

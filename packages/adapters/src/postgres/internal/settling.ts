@@ -11,11 +11,12 @@ import {
   hasUsage,
   isInRow,
   isLeased,
+  leaseParameters,
   type LeaseOnRow,
   usageParameters,
   written
 } from "./leases.ts"
-import { countChange, giveUpLease, later, type Names } from "./names.ts"
+import { countChange, giveUpLease, later, type Names, rowsOf } from "./names.ts"
 import type { Statements } from "./statements.ts"
 import * as Usage from "./usage.ts"
 
@@ -45,6 +46,40 @@ export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus
       )}
     )`
 
+const completeParameters = {
+  ...leaseParameters,
+  execution: "text",
+  verification: "text",
+  attempt_usage: "text",
+  usage: "text",
+  verified: "boolean",
+  used_cost: "float8",
+  used_tokens: "float8",
+  usage_before: "text",
+  usage_change: "text"
+} as const
+
+const settleParameters = {
+  ...leaseParameters,
+  id: "text",
+  outcome: "text",
+  status: "text",
+  returned: "float8",
+  delay: "float8",
+  error: "text",
+  feedback: "text",
+  verified: "boolean",
+  execution: "text",
+  verification: "text",
+  attempt_usage: "text",
+  usage: "text",
+  checkpoint: "text",
+  used_cost: "float8",
+  used_tokens: "float8",
+  usage_before: "text",
+  usage_change: "text"
+} as const
+
 /** The statements that end attempts with a result. */
 export const statements = (names: Names) => {
   const { attempts, changes, dependencies, tasks } = names
@@ -56,10 +91,7 @@ export const statements = (names: Names) => {
           status = 'completed', ${giveUpLease}, execution = x.execution, verification = x.verification,
           attempt_usage = x.attempt_usage, usage = x.usage, verified = x.verified, feedback = NULL, checkpoint = NULL,
           updated_at = now()
-        FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[],
-            $8::boolean[], $9::float8[], $10::float8[], $11::text[], $12::text[])
-          AS x (seq, token, call, execution, verification, attempt_usage, usage, verified, used_cost, used_tokens,
-            usage_before, usage_change)
+        FROM ${rowsOf(completeParameters)} x
         WHERE ${isLeased} AND ${hasUsage} AND t.parent = 0
         RETURNING t.seq, t.queue, t.token, ${Budgets.endColumns}, x.used_cost, x.used_tokens, x.usage_change::bigint[]
       ),
@@ -78,11 +110,7 @@ export const statements = (names: Names) => {
       WITH own AS MATERIALIZED (
         SELECT x.*, t.xmin AS version, t.attempts AS number, t.owner, t.started_at, t.claim_call,
           t.execution AS saved, t.attempt_usage AS saved_usage, ${Budgets.endColumns}
-        FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::float8[],
-            $8::float8[], $9::text[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
-            $16::text[], $17::float8[], $18::float8[], $19::text[], $20::text[])
-          AS x (seq, token, call, id, outcome, status, returned, delay, error, feedback, verified, execution,
-            verification, attempt_usage, usage, checkpoint, used_cost, used_tokens, usage_before, usage_change)
+        FROM ${rowsOf(settleParameters)} x
         JOIN ${tasks} t ON ${isLeased} AND ${hasUsage}
       ),
       locked AS MATERIALIZED (
@@ -122,13 +150,18 @@ export const statements = (names: Names) => {
   }
 }
 
+/** Mostly none of the settlements has a value, and the statement reads nulls after the end of an array. */
+const someTexts = (values: ReadonlyArray<string | null>) => texts(values.every((value) => value === null) ? [] : values)
+
+const someNumbers = (values: ReadonlyArray<number>) => numbers(values.every((value) => value === 0) ? [] : values)
+
 export const make = (statements: Statements, claims: Claims, { writeAll }: Fence): Pick<TaskStoreDriver, "settle"> => {
   /** Whether a task was seen that others wait for. */
   let hasDependencies = false
 
   const used = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => [
-    numbers(located.map(({ row }) => row.spent.nanoUsd)),
-    numbers(located.map(({ row }) => row.spent.tokens)),
+    someNumbers(located.map(({ row }) => row.spent.nanoUsd)),
+    someNumbers(located.map(({ row }) => row.spent.tokens)),
     ...usageParameters(
       located.map(({ row, usage }) => ({
         before: usage,
@@ -142,8 +175,8 @@ export const make = (statements: Statements, claims: Claims, { writeAll }: Fence
     parameters: [
       texts(located.map(({ row }) => row.execution)),
       texts(located.map(({ row }) => row.verification)),
-      texts(located.map(({ row }) => row.attemptUsage)),
-      texts(located.map(({ row }) => row.usage)),
+      someTexts(located.map(({ row }) => row.attemptUsage)),
+      someTexts(located.map(({ row }) => row.usage)),
       booleans(located.map(({ row }) => row.verified)),
       ...used(located)
     ]
