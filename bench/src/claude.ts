@@ -72,7 +72,6 @@ const task: Task.Task = {
   requeues: 0,
   verified: false,
   feedback: null,
-  usage: null,
   createdAt: now,
   updatedAt: now
 }

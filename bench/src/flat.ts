@@ -40,8 +40,7 @@ const attempt: Attempt.Attempt = {
   execution: Execution.make({ output: "the result of a task that completed long ago" }),
   verification: null,
   outcome: "completed",
-  error: null,
-  usage: null
+  error: null
 }
 
 /** A task that completed long ago. */
@@ -65,7 +64,6 @@ const completed = (index: number): TaskRecord.TaskRecord => {
       requeues: 0,
       verified: true,
       feedback: null,
-      usage: null,
       createdAt: now,
       updatedAt: now
     },

@@ -121,8 +121,6 @@ const fail = Effect.gen(function* () {
       taskId: task.id,
       token,
       feedback: "It did not work.",
-      attemptUsage: null,
-      usage: null,
       execution: null,
       verification: null,
       checkpoint: null

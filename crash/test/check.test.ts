@@ -25,7 +25,6 @@ const row = (
     verification: null,
     outcome,
     error: null,
-    usage: null,
     ...fields
   }
 }
@@ -48,7 +47,6 @@ const record = (attempts: ReadonlyArray<Attempt.Attempt>, more: Partial<Task.Tas
     feedback: null,
     verified: true,
     requeues: 0,
-    usage: null,
     createdAt: time(0),
     updatedAt: time(0),
     ...more

@@ -21,7 +21,7 @@ const program = Effect.gen(function* () {
     if (claim === undefined) break
     yield* Console.log(`${claim.task.id}: ${claim.task.status}, attempt ${claim.task.attempts}`)
     const result = yield* Effect.result(execute(claim.task))
-    const attempt = { taskId: claim.task.id, token: claim.token, attemptUsage: null, usage: null, verification: null }
+    const attempt = { taskId: claim.task.id, token: claim.token, verification: null }
     yield* store.settle([
       Result.isSuccess(result)
         ? { ...attempt, _tag: "Complete", execution: Execution.make({ output: result.success }), verified: false }

@@ -101,7 +101,6 @@ describe("custom-verifier", () => {
     feedback: null,
     verified: false,
     requeues: 0,
-    usage: null,
     createdAt: "2026-01-01T00:00:00Z",
     updatedAt: "2026-01-01T00:00:00Z"
   })

@@ -13,9 +13,7 @@ const complete = ({ task, token }: TaskStore.Claim): TaskStore.Settlement => ({
   token,
   execution: Execution.make({ output: "done" }),
   verification: Verification.pass(),
-  verified: true,
-  attemptUsage: null,
-  usage: null
+  verified: true
 })
 
 /** Microseconds of the server's processor time for each task, with so many tasks in one operation. */

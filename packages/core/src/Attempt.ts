@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { Execution } from "./Execution.ts"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { TaskId } from "./Task.ts"
 import { Usage } from "./Usage.ts"
 import { Verification } from "./Verification.ts"
@@ -75,8 +76,8 @@ export const Attempt = Schema.Struct({
   outcome: AttemptOutcome,
   /** Why it did not complete, for a person to read. */
   error: Schema.NullOr(Schema.String),
-  /** What execution and verification used together; null when nothing was metered. */
-  usage: Schema.NullOr(Usage)
+  /** What execution and verification used together; absent when nothing was metered. */
+  usage: optionalNullOr(Usage)
 })
 
 /** @since 0.1.0 */

@@ -61,7 +61,7 @@ export interface AttemptContext {
   readonly progress: (report: ProgressReport) => Effect.Effect<void>
   /**
    * Runs a paid call within the budgets of the task and of the run. Reserves `worstCase` before the call starts, and commits
-   * the usage that `spent` reads from its exit. If that is null, because the call was cut off and its usage is unknown, the
+   * the usage that `spent` reads from its exit. If that is undefined, because the call was cut off and its usage is unknown, the
    * whole reservation is committed, so that the budgets hold, and the attempt's cost is recorded as unknown. Report usage
    * that is known in the output or the error as well, because the ledger takes it from there. Do not catch a `SafetyStop`.
    */
@@ -73,7 +73,7 @@ export interface AttemptContext {
      */
     readonly onGranted?: ((granted: SpendAmount, hold: Hold | undefined) => void) | undefined
     readonly call: Effect.Effect<A, E, R>
-    readonly spent: (exit: Exit.Exit<A, E>) => Usage | null
+    readonly spent: (exit: Exit.Exit<A, E>) => Usage | undefined
     /**
      * The service continues the call after an interruption, and the next attempt that makes the call receives its result and
      * pays for it, as in a batch. So nothing is committed when there will be such an attempt. When there will be none, for

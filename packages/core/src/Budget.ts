@@ -149,8 +149,8 @@ export const toUsd = (nanoUsd: number): number => nanoUsd / 1e9
  * @category constructors
  * @since 0.2.0
  */
-export const ofUsage = (usage: Usage.Usage | null): Amount =>
-  usage === null
+export const ofUsage = (usage: Usage.Usage | undefined): Amount =>
+  usage === undefined
     ? zero
     : {
         nanoUsd: whole(toNanoUsd(Usage.maxUsd(usage) ?? Usage.minUsd(usage))),

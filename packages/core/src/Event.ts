@@ -44,7 +44,7 @@ export const Event = Schema.TaggedUnion({
   /** The executor failed with a transient error, and is called again within the same attempt. */
   ExecutionRetried: { ...ofAttempt, reason: Schema.String, delayMillis: durationMillis },
   /** The output is saved, and its verification follows. Not published when the verifier is pure or absent. */
-  TaskExecuted: { ...ofAttempt, durationMillis, usage: Schema.NullOr(Usage) },
+  TaskExecuted: { ...ofAttempt, durationMillis, usage: optionalNullOr(Usage) },
   /** The verifier returned no verdict, and is called again for the same output. */
   VerificationRetried: { ...ofAttempt, reason: Schema.String, delayMillis: durationMillis },
   VerificationFailed: { ...ofAttempt, feedback: Schema.String, issues: Schema.Array(Schema.String) },
@@ -54,7 +54,7 @@ export const Event = Schema.TaggedUnion({
     output: Schema.String,
     verified: Schema.Boolean,
     durationMillis,
-    usage: Schema.NullOr(Usage)
+    usage: optionalNullOr(Usage)
   },
   /** The attempt failed, and another one follows after `delayMillis`. */
   /** The output waits for a person, for this reason. */
@@ -64,7 +64,7 @@ export const Event = Schema.TaggedUnion({
     output: Schema.String,
     reason: Schema.String,
     durationMillis,
-    usage: Schema.NullOr(Usage)
+    usage: optionalNullOr(Usage)
   },
   TaskRetried: {
     ...ofAttempt,
@@ -72,7 +72,7 @@ export const Event = Schema.TaggedUnion({
     feedback: Schema.String,
     delayMillis: durationMillis,
     durationMillis,
-    usage: Schema.NullOr(Usage)
+    usage: optionalNullOr(Usage)
   },
   /** The task went to the dead-letter queue. */
   TaskFailed: {
@@ -80,7 +80,7 @@ export const Event = Schema.TaggedUnion({
     ...outcome("failed"),
     feedback: Schema.String,
     durationMillis,
-    usage: Schema.NullOr(Usage)
+    usage: optionalNullOr(Usage)
   },
   /** The task was released, and the attempt does not count. */
   TaskReleased: { ...ofAttempt, ...outcome("released"), reason: Schema.String },

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { Metadata } from "./Task.ts"
 import { Usage } from "./Usage.ts"
 
@@ -25,8 +26,8 @@ export const Execution = Schema.Struct({
   output: Schema.String,
   /** The executor's own confidence in its output. */
   confidence: Confidence,
-  /** Tokens and cost; null when the executor does not meter them, as a local command does not. */
-  usage: Schema.NullOr(Usage),
+  /** Tokens and cost; absent when the executor does not meter them, as a local command does not. */
+  usage: optionalNullOr(Usage),
   metadata: Metadata
 })
 
@@ -39,9 +40,7 @@ export interface Execution extends Schema.Schema.Type<typeof Execution> {}
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Partial<Execution> & { readonly output: string }): Execution => ({
-  output: options.output,
-  confidence: options.confidence ?? 1,
-  usage: options.usage ?? null,
-  metadata: options.metadata ?? {}
-})
+export const make = (options: Partial<Execution> & { readonly output: string }): Execution => {
+  const { confidence = 1, metadata = {}, output, usage } = options
+  return usage === undefined ? { output, confidence, metadata } : { output, confidence, usage, metadata }
+}

@@ -263,8 +263,7 @@ const noStats: Stats = {
   executions: 0,
   leasesLost: 0,
   elapsedSeconds: 0,
-  successRate: 0,
-  usage: null
+  successRate: 0
 }
 
 /**

@@ -145,7 +145,7 @@ export const makeCounting = (now: DateTime.Utc): Counting => {
   let attempts = 0
   let from = Infinity
   let until = -Infinity
-  let usage: Usage | null = null
+  let usage: Usage | undefined
   let failed: Array<Report["failed"][number]> = []
 
   const addAttempt = (attempt: Attempt) => {
@@ -206,7 +206,7 @@ export const makeCounting = (now: DateTime.Utc): Counting => {
               buckets: buckets.buckets()
             }
           }),
-      ...(usage === null ? undefined : { usage }),
+      ...(usage === undefined ? undefined : { usage }),
       costs: costs.buckets(),
       causes: causes.ranked(),
       models: models.ranked(),
@@ -253,19 +253,19 @@ const maxPageSize = 500
  * @since 0.2.0
  */
 export const isCounted = ({ outcome, usage }: Attempt): boolean =>
-  outcome !== "claimed" && (outcome !== "released" || usage !== null)
+  outcome !== "claimed" && (outcome !== "released" || usage !== undefined)
 
 const makeGroups = () => {
-  const groups = new Map<string, { tasks: number; attempts: number; usage: Usage | null }>()
+  const groups = new Map<string, { tasks: number; attempts: number; usage: Usage | undefined }>()
   return {
     add: (
       name: string,
-      { attempts = 0, tasks = 0, usage = null }: { attempts?: number; tasks?: number; usage?: Usage | null }
+      { attempts = 0, tasks = 0, usage }: { attempts?: number; tasks?: number; usage?: Usage | undefined }
     ) => {
       let group = groups.get(name)
       if (group === undefined) {
         if (groups.size >= maxGroups) return
-        groups.set(name, (group = { tasks: 0, attempts: 0, usage: null }))
+        groups.set(name, (group = { tasks: 0, attempts: 0, usage: undefined }))
       }
       group.attempts += attempts
       group.tasks += tasks
@@ -276,7 +276,7 @@ const makeGroups = () => {
         name,
         tasks,
         attempts,
-        ...(usage === null ? undefined : { usage })
+        ...(usage === undefined ? undefined : { usage })
       }))
         .sort((a, b) => b.tasks - a.tasks || b.attempts - a.attempts || (a.name < b.name ? -1 : 1))
         .slice(0, limits.groups)

@@ -62,11 +62,11 @@ export interface Limits {
    */
   readonly reserve: (spend: Spend) => Effect.Effect<Reservation, SafetyStop>
   /** An attempt was accepted. `unreserved` is its usage beyond its reservations. */
-  readonly recordSuccess: (unreserved: Usage | null) => Effect.Effect<void>
+  readonly recordSuccess: (unreserved: Usage | undefined) => Effect.Effect<void>
   /** An attempt failed or was rejected. `unreserved` is its usage beyond its reservations. */
-  readonly recordFailure: (reason: string, unreserved: Usage | null) => Effect.Effect<void>
+  readonly recordFailure: (reason: string, unreserved: Usage | undefined) => Effect.Effect<void>
   /** An attempt was released or lost its lease. It does not count, but its usage does. */
-  readonly recordRelease: (unreserved: Usage | null) => Effect.Effect<void>
+  readonly recordRelease: (unreserved: Usage | undefined) => Effect.Effect<void>
   /** Why the run has to stop; none while it may continue. */
   readonly stopReason: Effect.Effect<Option.Option<SafetyStop>>
   /**
@@ -96,10 +96,10 @@ export interface Spend extends SpendAmount {
    * two, and the call has to keep to it, for instance by a lower maximum of tokens.
    *
    * A budget asks each time it considers the call, because the knowledge about similar calls changes. `waiting` is the number
-   * of calls that wait for this budget, this one included. Return null to wait until a running call has ended; at least one
+   * of calls that wait for this budget, this one included. Return undefined to wait until a running call has ended; at least one
    * call of the same kind has to be running then.
    */
-  readonly least?: ((waiting: number) => SpendAmount | null) | undefined
+  readonly least?: ((waiting: number) => SpendAmount | undefined) | undefined
 }
 
 /** Money and tokens set aside. Commit it exactly once. */
@@ -108,8 +108,8 @@ export interface Reservation {
   readonly granted?: SpendAmount | undefined
   /** The part of it that is reserved of the budget of the queue; undefined in a queue without a budget. */
   readonly hold?: Hold | undefined
-  /** Charges what the call used; null charges the whole reservation. */
-  readonly commit: (usage: Usage | null) => Effect.Effect<void>
+  /** Charges what the call used; undefined charges the whole reservation. */
+  readonly commit: (usage: Usage | undefined) => Effect.Effect<void>
 }
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { Usage } from "./Usage.ts"
 
 /**
@@ -31,8 +32,8 @@ export const Stats = Schema.Struct({
   elapsedSeconds: Schema.Finite,
   /** The share of completed tasks among completed and failed ones, from 0 to 1; 0 if there are none. */
   successRate: Schema.Finite,
-  /** Tokens and cost of all attempts; null when nothing was metered. */
-  usage: Schema.NullOr(Usage)
+  /** Tokens and cost of all attempts; absent when nothing was metered. */
+  usage: optionalNullOr(Usage)
 })
 
 /** @since 0.1.0 */

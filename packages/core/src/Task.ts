@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { Usage } from "./Usage.ts"
 
 /** Fields that records of older versions do not have. */
@@ -189,8 +190,8 @@ export const Task = Schema.Struct({
   verified: Schema.Boolean,
   /** The number of times the task was requeued or revised. */
   requeues: Schema.Int,
-  /** What all attempts together used; null when nothing was metered. */
-  usage: Schema.NullOr(Usage),
+  /** What all attempts together used; absent when nothing was metered. */
+  usage: optionalNullOr(Usage),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString,
   /** When the attempt under way started. A task in progress without it is claimed and waits for its worker. */

@@ -475,16 +475,16 @@ export interface Claim {
 export interface Checkpoint extends Lease {
   readonly execution: Execution
   /** The task's usage with this execution included. */
-  readonly usage: Usage | null
+  readonly usage?: Usage | undefined
 }
 
 interface SettlementFields extends Lease {
   /** The usage of this attempt alone. */
-  readonly attemptUsage: Usage | null
+  readonly attemptUsage?: Usage | undefined
   /** The part of `attemptUsage` that the journal of batches has committed. Default none. */
   readonly committed?: Amount | undefined
   /** The usage of all attempts of the task, this one included. */
-  readonly usage: Usage | null
+  readonly usage?: Usage | undefined
   readonly execution: Execution | null
   readonly verification: Verification | null
 }
@@ -523,9 +523,9 @@ export type Settlement =
       readonly _tag: "Release"
       readonly reason: string
       /** The usage until then. */
-      readonly attemptUsage: Usage | null
+      readonly attemptUsage?: Usage | undefined
       readonly committed?: Amount | undefined
-      readonly usage: Usage | null
+      readonly usage?: Usage | undefined
     })
 
 /** The leases of a call that were no longer current: nothing was written for them. */
@@ -615,8 +615,8 @@ export interface Counts extends Schema.Schema.Type<typeof Counts> {}
 /** The tasks of one queue. */
 export interface QueueCounts extends Counts {
   readonly queue: string
-  /** The usage of all tasks of the queue; null if nothing was metered. */
-  readonly usage: Usage | null
+  /** The usage of all tasks of the queue; absent if nothing was metered. */
+  readonly usage?: Usage | undefined
 }
 
 /**

@@ -53,14 +53,14 @@ export const atMost = (worst: { readonly costUsd: number | null; readonly tokens
 })
 
 /**
- * Adds two usages. The cost of the sum is unknown if that of a part is. `null` means that nothing was metered.
+ * Adds two usages. The cost of the sum is unknown if that of a part is. Undefined means that nothing was metered.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const add = (left: Usage | null | undefined, right: Usage | null | undefined): Usage | null => {
-  if (!left) return right ?? null
-  if (!right) return left
+export const add = (left: Usage | undefined, right: Usage | undefined): Usage | undefined => {
+  if (left === undefined) return right
+  if (right === undefined) return left
   return both(left, right, sum)
 }
 
@@ -70,8 +70,8 @@ export const add = (left: Usage | null | undefined, right: Usage | null | undefi
  * @category combinators
  * @since 0.1.0
  */
-export const larger = (left: Usage | null, right: Usage | null): Usage | null => {
-  if (left === null || right === null) return left ?? right
+export const larger = (left: Usage | undefined, right: Usage | undefined): Usage | undefined => {
+  if (left === undefined || right === undefined) return left ?? right
   return both(left, right, Math.max)
 }
 

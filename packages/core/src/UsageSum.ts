@@ -71,13 +71,13 @@ export const zero: UsageSum = {
 export const nanoUsd = (usd: number): number => Math.floor(usd * 1e9 + 0.5)
 
 /**
- * The sum of one usage. Null means that nothing was metered.
+ * The sum of one usage. Undefined means that nothing was metered.
  *
  * @category constructors
  * @since 0.2.0
  */
-export const of = (usage: Usage | null): UsageSum => {
-  if (usage === null) return zero
+export const of = (usage: Usage | undefined): UsageSum => {
+  if (usage === undefined) return zero
   const { bounds, cacheReadTokens, cacheWriteTokens, costUsd, inputTokens, outputTokens } = usage
   const isKnown = costUsd !== null
   const max = isKnown ? costUsd : (bounds?.maxUsd ?? null)
@@ -119,7 +119,7 @@ const ofKnownText = (usage: string): UsageSum | undefined => {
  * @since 0.2.0
  */
 export const ofJson = (usage: string | null): UsageSum =>
-  usage === null ? zero : (ofKnownText(usage) ?? of(Option.getOrNull(decode(usage))))
+  usage === null ? zero : (ofKnownText(usage) ?? of(Option.getOrUndefined(decode(usage))))
 
 /**
  * A sum from the numbers of its columns, in their order. Missing ones are zero.
@@ -175,13 +175,13 @@ export const change = (before: string | null, after: string | null): UsageSum =>
   before === after ? zero : before === null ? ofJson(after) : combine(ofJson(after), ofJson(before), -1)
 
 /**
- * The sum as one usage; null if nothing was metered. Its cost is known if all costs are.
+ * The sum as one usage; undefined if nothing was metered. Its cost is known if all costs are.
  *
  * @category converting
  * @since 0.2.0
  */
-export const toUsage = (sum: UsageSum): Usage | null => {
-  if (sum.usages === 0) return null
+export const toUsage = (sum: UsageSum): Usage | undefined => {
+  if (sum.usages === 0) return undefined
   const { cacheReadTokens, cacheWriteTokens, inputTokens, maxTokens, outputTokens } = sum
   const tokens = { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }
   if (sum.unknownCosts === 0) return { ...tokens, costUsd: sum.minNanoUsd / 1e9 }

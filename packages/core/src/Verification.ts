@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { Confidence } from "./Execution.ts"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { Usage } from "./Usage.ts"
 
 /**
@@ -66,8 +67,8 @@ export const Verification = Schema.Struct({
   /** For the next attempt, if this one is rejected. */
   feedback: Schema.String,
   issues: Schema.Array(Schema.String),
-  /** Tokens and cost of the verification; null when the verifier does not meter them. */
-  usage: Schema.NullOr(Usage),
+  /** Tokens and cost of the verification; absent when the verifier does not meter them. */
+  usage: optionalNullOr(Usage),
   /** The models that judged, if models did. */
   models: Schema.optionalKey(Schema.Array(Schema.String)),
   /** What the models judged by in addition to the task, if anything; the beginning of a long text. */
@@ -89,14 +90,8 @@ export interface Verification extends Schema.Schema.Type<typeof Verification> {}
  * @category constructors
  * @since 0.1.0
  */
-export const pass = (options?: Partial<Omit<Verification, "passed">>): Verification => ({
-  passed: true,
-  confidence: options?.confidence ?? 1,
-  feedback: options?.feedback ?? "",
-  issues: options?.issues ?? [],
-  usage: options?.usage ?? null,
-  ...(options?.models === undefined ? undefined : { models: options.models })
-})
+export const pass = (options?: Partial<Omit<Verification, "passed">>): Verification =>
+  verdict(true, options?.feedback ?? "", options)
 
 /**
  * A verdict that rejects the output and says why.
@@ -104,16 +99,20 @@ export const pass = (options?: Partial<Omit<Verification, "passed">>): Verificat
  * @category constructors
  * @since 0.1.0
  */
-export const reject = (
+export const reject = (feedback: string, options?: Partial<Omit<Verification, "passed" | "feedback">>): Verification =>
+  verdict(false, feedback, options)
+
+const verdict = (
+  passed: boolean,
   feedback: string,
-  options?: Partial<Omit<Verification, "passed" | "feedback">>
+  { confidence = 1, issues = [], models, usage }: Partial<Verification> = {}
 ): Verification => ({
-  passed: false,
-  confidence: options?.confidence ?? 1,
+  passed,
+  confidence,
   feedback,
-  issues: options?.issues ?? [],
-  usage: options?.usage ?? null,
-  ...(options?.models === undefined ? undefined : { models: options.models })
+  issues,
+  ...(usage === undefined ? undefined : { usage }),
+  ...(models === undefined ? undefined : { models })
 })
 
 /**

@@ -148,8 +148,7 @@ const attempt: Omit<Attempt.Attempt, "verification"> = {
   endedAt: DateTime.makeUnsafe(1000),
   execution: Execution.make({ output: "done" }),
   outcome: "completed",
-  error: null,
-  usage: null
+  error: null
 }
 
 describe("the report of an audit", () => {

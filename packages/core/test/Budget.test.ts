@@ -52,7 +52,7 @@ describe("Safety.layerBudget", () => {
         yield* commit(cost(0.001))
       }
       const { commit } = yield* safety.reserve(worst(0.01))
-      yield* commit(null)
+      yield* commit(undefined)
       assert.strictEqual((yield* Effect.flip(safety.reserve(worst(0.000_001)))).limit, "cost")
     })
   )
@@ -107,7 +107,7 @@ describe("Safety.layerBudget", () => {
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.04))
-      let least: Safety.SpendAmount | null = null
+      let least: Safety.SpendAmount | undefined
       const waiting = yield* reserve(safety, { ...worst(0.04), least: () => least })
       assert.isUndefined(waiting.pollUnsafe())
       least = { costUsd: 0.002, tokens: 0 }
@@ -156,7 +156,7 @@ describe("Safety.layerBudget", () => {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const first = yield* safety.reserve(worst(0.05))
       const waiting = [yield* reserve(safety, worst(0.01)), yield* reserve(safety, worst(0.01))]
-      yield* first.commit(null)
+      yield* first.commit(undefined)
       for (const fiber of waiting) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).limit, "cost")
     })
   )
@@ -192,7 +192,7 @@ describe("Safety.layerBudget", () => {
       const { commit } = yield* safety.reserve(worst(null, 600))
       yield* commit(tokens(400))
       const second = yield* safety.reserve(worst(null, 600))
-      yield* second.commit(null)
+      yield* second.commit(undefined)
       const stop = yield* Effect.flip(safety.reserve(worst(null, 1)))
       assert.strictEqual(stop.limit, "tokens")
       assert.include(stop.message, "1000 of 1000 tokens")
@@ -219,7 +219,7 @@ describe("Safety.layerBudget", () => {
     Effect.gen(function* () {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       const unknown = yield* safety.reserve(worst(0.03))
-      yield* unknown.commit(null)
+      yield* unknown.commit(undefined)
       const priceless = yield* safety.reserve(worst(0.02))
       yield* priceless.commit(cost(null))
       yield* Effect.flip(safety.reserve(worst(0.000_001)))
@@ -242,7 +242,7 @@ describe("Safety.layerBudget", () => {
       const safety = yield* budget({ maxCostUsd: 0.05 })
       yield* safety.recordSuccess(cost(0.02))
       yield* safety.recordFailure("no", cost(0.02))
-      yield* safety.recordFailure("nothing metered", null)
+      yield* safety.recordFailure("nothing metered", undefined)
       yield* safety.allow
       yield* safety.recordSuccess(cost(0.02))
       assert.strictEqual((yield* Effect.flip(safety.allow)).limit, "cost")
@@ -314,7 +314,7 @@ describe("the budget, as a property", () => {
               reserved -= call.worst
               committed += spent
               assert.isAtMost(committed, limit)
-              yield* commit(known ? cost(usd(spent)) : null)
+              yield* commit(known ? cost(usd(spent)) : undefined)
             })
           )
 
@@ -348,7 +348,7 @@ describe("the budget, as a property", () => {
         if (Option.isSome(yield* safety.stopReason)) return
         // Nothing leaked: the rest can still be reserved, to the last millionth.
         const rest = yield* safety.reserve(worst(usd(limit - committed)))
-        yield* rest.commit(null)
+        yield* rest.commit(undefined)
         yield* Effect.flip(safety.reserve(worst(usd(1))))
       }),
     { timeout: soak * 120_000, arbitrary: { runs: soak * 20 } }
@@ -361,7 +361,7 @@ describe("a run under a budget", () => {
       spend({
         worstCase: worst(worstUsd),
         call: Effect.as(Effect.yieldNow, Execution.make({ output: "x", usage: cost(usedUsd) })),
-        spent: (exit) => (Exit.isSuccess(exit) ? exit.value.usage : null)
+        spent: (exit) => (Exit.isSuccess(exit) ? exit.value.usage : undefined)
       })
     )
 
@@ -449,7 +449,7 @@ describe("a run under a budget", () => {
           spend({
             worstCase: worst(0.03),
             call: Effect.andThen(called.open, Effect.never),
-            spent: () => null
+            spent: () => undefined
           })
         ),
         safety: Safety.layerBudget({ maxCostUsd: 0.05 })
@@ -481,7 +481,7 @@ describe("a run under a budget", () => {
               spend({
                 worstCase: worst(0.03),
                 call: Effect.andThen(called.open, Effect.never),
-                spent: () => null,
+                spent: () => undefined,
                 isResumable: true
               })
             )
@@ -507,7 +507,7 @@ describe("a run under a budget", () => {
             spend({
               worstCase: worst(null),
               call: Effect.succeed(Execution.make({ output: "x" })),
-              spent: () => null
+              spent: () => undefined
             }),
             (error) => Effect.sync(() => (seen = error))
           )

@@ -35,7 +35,6 @@ const task = (options: Partial<Task.Task> = {}): Task.Task => ({
   feedback: null,
   verified: false,
   requeues: 0,
-  usage: null,
   createdAt: now,
   updatedAt: now,
   ...options
@@ -111,7 +110,6 @@ describe("Executor.layerFake", () => {
       assert.deepStrictEqual(execution, {
         output: "Fake result for: do a",
         confidence: 0.9,
-        usage: null,
         metadata: {}
       })
       const other = yield* service(Executor.layerFake({ output: "Dry run" }))

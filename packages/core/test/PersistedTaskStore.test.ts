@@ -164,9 +164,7 @@ const complete = ({ task, token }: TaskStore.Claim): TaskStore.Settlement => ({
   token,
   execution: Execution.make({ output: `${task.id} is done` }),
   verification: null,
-  verified: false,
-  attemptUsage: null,
-  usage: null
+  verified: false
 })
 
 /** A place whose writes wait until they are let through, one by one, with an exit for each. */
@@ -310,7 +308,7 @@ describe("PersistedTaskStore", () => {
       assert.isDefined(claimed)
       const lease = { taskId: claimed.task.id, token: claimed.token }
       const execution = Execution.make({ output: "saved" })
-      yield* fork(Effect.exit(store.checkpoint([{ ...lease, execution, usage: null }])))
+      yield* fork(Effect.exit(store.checkpoint([{ ...lease, execution }])))
       yield* store.extend([lease], Duration.hours(1))
       yield* next(Exit.fail(noSpace))
       const [record] = yield* dumpAll(store)

@@ -154,9 +154,7 @@ describe("a budget of a queue", () => {
     Effect.gen(function* () {
       const { bill, other, running, store } = yield* runWhileOtherHolds
       assert.strictEqual(bill.length, 0)
-      yield* store.settle([
-        { _tag: "Release", taskId: other.task.id, token: other.token, reason: "over", attemptUsage: null, usage: null }
-      ])
+      yield* store.settle([{ _tag: "Release", taskId: other.task.id, token: other.token, reason: "over" }])
       yield* Effect.repeat(Effect.andThen(TestClock.adjust("1 second"), yields(50)), {
         until: () => hasEnded(running),
         times: 20
@@ -175,7 +173,7 @@ describe("a budget of a queue", () => {
           spend({
             worstCase: worst(0.02),
             call: Effect.succeed(Verification.pass()),
-            spent: () => null
+            spent: () => undefined
           })
         )
       })
@@ -270,7 +268,7 @@ describe("a budget of a queue", () => {
           spend({
             worstCase: worst(0.02),
             call: Effect.andThen(Deferred.succeed(started, undefined), Effect.never),
-            spent: () => null
+            spent: () => undefined
           })
         )
       })

@@ -66,8 +66,6 @@ const worked = Effect.gen(function* () {
       token: second.token,
       execution: null,
       verification: null,
-      attemptUsage: null,
-      usage: null,
       feedback: "The server answered 529 [req_011CSHoEeqs5C35K2]",
       checkpoint: null
     }
@@ -145,7 +143,7 @@ describe("a report", () => {
         const [claimed] = yield* store.claim({ owner: `worker-${index}`, limit: 1, lease: Duration.minutes(1) })
         assert(claimed !== undefined)
         const { task, token } = claimed
-        const nothing = { execution: null, verification: null, attemptUsage: null, usage: null, checkpoint: null }
+        const nothing = { execution: null, verification: null, checkpoint: null }
         const feedback = `${"abcdefghij"[index % 10]}${"klmnopqrst"[Math.floor(index / 10)]}: it failed`
         yield* store.settle([{ _tag: "Fail", taskId: task.id, token, feedback, ...nothing }])
       }

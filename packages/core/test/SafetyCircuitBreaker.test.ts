@@ -16,7 +16,7 @@ const allowed = (fibers: ReadonlyArray<Fiber.Fiber<void, unknown>>) =>
   fibers.filter((fiber) => fiber.pollUnsafe()?._tag === "Success").length
 
 const failTimes = (safety: Safety.SafetyService, times: number) =>
-  Effect.repeat(safety.recordFailure("it broke", null), { times: times - 1 })
+  Effect.repeat(safety.recordFailure("it broke", undefined), { times: times - 1 })
 
 describe("Safety.layerCircuitBreaker", () => {
   it.effect("lets exactly `maxIterations` attempts start, even if more ask at the same time", () =>
@@ -50,15 +50,15 @@ describe("Safety.layerCircuitBreaker", () => {
   it.effect("stops after `maxFailuresBeforeSuccess` failures, but not when an attempt has succeeded", () =>
     Effect.gen(function* () {
       const first = yield* breaker({ maxFailuresBeforeSuccess: 2 })
-      yield* first.recordFailure("no key", null)
+      yield* first.recordFailure("no key", undefined)
       assert.isTrue(Option.isNone(yield* first.stopReason))
-      yield* first.recordFailure("no key", null)
+      yield* first.recordFailure("no key", undefined)
       const stop = Option.getOrThrow(yield* first.stopReason)
       assert.strictEqual(stop.limit, "no-success")
       assert.strictEqual(stop.message, "2 failures in a row before the first success (last: no key)")
       const later = yield* breaker({ maxFailuresBeforeSuccess: 2 })
-      yield* later.recordSuccess(null)
-      for (let n = 0; n < 5; n++) yield* later.recordFailure("busy", null)
+      yield* later.recordSuccess(undefined)
+      for (let n = 0; n < 5; n++) yield* later.recordFailure("busy", undefined)
       assert.isTrue(Option.isNone(yield* later.stopReason))
     })
   )
@@ -69,7 +69,7 @@ describe("Safety.layerCircuitBreaker", () => {
       const waiting = yield* Effect.forkChild(safety.awaitStop, { startImmediately: true })
       yield* failTimes(safety, 2)
       yield* safety.allow
-      yield* safety.recordFailure("the provider is down", null)
+      yield* safety.recordFailure("the provider is down", undefined)
       const stop = yield* Fiber.join(waiting)
       assert.strictEqual(stop.limit, "consecutive-failures")
       assert.strictEqual(stop.message, "3 failures in a row (last: the provider is down)")
@@ -81,7 +81,7 @@ describe("Safety.layerCircuitBreaker", () => {
     Effect.gen(function* () {
       const safety = yield* breaker({ maxConsecutiveFailures: 3 })
       yield* failTimes(safety, 2)
-      yield* safety.recordSuccess(null)
+      yield* safety.recordSuccess(undefined)
       yield* failTimes(safety, 2)
       yield* safety.allow
       assert.isTrue(Option.isNone(yield* safety.stopReason))
@@ -102,7 +102,7 @@ describe("Safety.layerCircuitBreaker", () => {
       const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1 })
       yield* safety.allow
       yield* Effect.flip(safety.allow)
-      yield* safety.recordFailure("late", null)
+      yield* safety.recordFailure("late", undefined)
       assert.strictEqual((yield* safety.awaitStop).limit, "iterations")
       assert.strictEqual(Option.getOrThrow(yield* safety.stopReason).limit, "iterations")
     })
@@ -141,7 +141,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       yield* failTimes(safety, 2)
       const fibers = [yield* ask(safety), yield* ask(safety), yield* ask(safety)]
       yield* TestClock.adjust("1 minute")
-      yield* safety.recordSuccess(null)
+      yield* safety.recordSuccess(undefined)
       yield* Effect.forEach(fibers, Fiber.join)
       yield* safety.allow
     })
@@ -153,7 +153,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       yield* failTimes(safety, 2)
       yield* TestClock.adjust("1 minute")
       yield* safety.allow
-      yield* safety.recordSuccess(null)
+      yield* safety.recordSuccess(undefined)
       const changes = yield* Effect.forkChild(Stream.runHead(safety.changes), { startImmediately: true })
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(allowed([yield* ask(safety), yield* ask(safety), yield* ask(safety)]), 3)
@@ -168,7 +168,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       const fibers = [yield* ask(safety), yield* ask(safety)]
       yield* TestClock.adjust("1 minute")
       yield* TestClock.adjust("40 seconds")
-      yield* safety.recordFailure("still down", null)
+      yield* safety.recordFailure("still down", undefined)
       yield* TestClock.adjust("59 seconds")
       assert.strictEqual(allowed(fibers), 1)
       yield* TestClock.adjust("1 second")
@@ -182,10 +182,10 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       yield* failTimes(safety, 2)
       yield* TestClock.adjust("1 minute")
       yield* safety.allow
-      yield* safety.recordSuccess(null)
-      yield* safety.recordFailure("once", null)
+      yield* safety.recordSuccess(undefined)
+      yield* safety.recordFailure("once", undefined)
       yield* safety.allow
-      yield* safety.recordFailure("twice", null)
+      yield* safety.recordFailure("twice", undefined)
       const fiber = yield* ask(safety)
       yield* TestClock.adjust("59 seconds")
       assert.strictEqual(allowed([fiber]), 0)
@@ -202,7 +202,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       yield* safety.allow
       const fibers = [yield* ask(safety), yield* ask(safety)]
       assert.strictEqual(allowed(fibers), 0)
-      yield* safety.recordRelease(null)
+      yield* safety.recordRelease(undefined)
       assert.strictEqual(allowed(fibers), 1)
     })
   )
@@ -216,7 +216,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       const fiber = yield* ask(safety)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(allowed([fiber]), 0)
-      yield* safety.recordSuccess(null)
+      yield* safety.recordSuccess(undefined)
       yield* Fiber.join(fiber)
     })
   )
@@ -224,10 +224,10 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
   it.effect("a released attempt changes nothing while it is closed or open", () =>
     Effect.gen(function* () {
       const safety = yield* cooling
-      yield* safety.recordRelease(null)
+      yield* safety.recordRelease(undefined)
       yield* failTimes(safety, 2)
       const fiber = yield* ask(safety)
-      yield* safety.recordRelease(null)
+      yield* safety.recordRelease(undefined)
       assert.strictEqual(allowed([fiber]), 0)
       assert.isTrue(Option.isNone(yield* safety.stopReason))
     })
@@ -243,7 +243,7 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
         const asking = yield* safety.allow.pipe(
           Effect.onExit((exit) => {
             granted = exit._tag === "Success"
-            return granted ? Effect.void : safety.recordRelease(null)
+            return granted ? Effect.void : safety.recordRelease(undefined)
           }),
           Effect.provideService(References.MaxOpsBeforeYield, 3),
           Effect.forkChild
@@ -282,11 +282,11 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
   it.effect("a probe counts as an iteration, and the last iteration ends the wait of the others", () =>
     Effect.gen(function* () {
       const safety = yield* breaker({ maxIterations: 1, maxConsecutiveFailures: 1, coolDown: "1 minute" })
-      yield* safety.recordFailure("down", null)
+      yield* safety.recordFailure("down", undefined)
       const fibers = [yield* ask(safety), yield* ask(safety), yield* ask(safety)]
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(allowed(fibers), 1)
-      yield* safety.recordFailure("still down", null)
+      yield* safety.recordFailure("still down", undefined)
       yield* TestClock.adjust("1 minute")
       const exits = yield* Effect.forEach(fibers, (fiber) => Effect.result(Fiber.join(fiber)))
       assert.deepStrictEqual(exits.map(({ _tag }) => _tag).toSorted(), ["Failure", "Failure", "Success"])
@@ -308,12 +308,12 @@ describe("Safety.layerCircuitBreaker with a cool-down", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Queue.take(seen)).state, "half-open")
       yield* safety.allow
-      yield* safety.recordFailure("down", null)
+      yield* safety.recordFailure("down", undefined)
       assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "3 failures in a row" })
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Queue.take(seen)).state, "half-open")
       yield* safety.allow
-      yield* safety.recordSuccess(null)
+      yield* safety.recordSuccess(undefined)
       assert.strictEqual((yield* Queue.take(seen)).state, "closed")
     })
   )

@@ -48,7 +48,7 @@ describe("Safety.layerAllowAll", () => {
         yield* safety.allow
         yield* safety.recordFailure("no", { ...Usage.zero, costUsd: 1e6 })
         const { commit } = yield* safety.reserve({ costUsd: null, tokens: 1e9, what: "model-x" })
-        yield* commit(null)
+        yield* commit(undefined)
       }
       assert.isTrue(Option.isNone(yield* safety.stopReason))
     })
@@ -79,11 +79,11 @@ describe("Safety.layerAll", () => {
     Effect.gen(function* () {
       const breaker = Safety.layerCircuitBreaker({ maxConsecutiveFailures: 2 })
       const safety = yield* service(Safety.layerAll(Safety.layerDeadline("1 hour"), breaker))
-      yield* safety.recordFailure("no", null)
-      yield* safety.recordSuccess(null)
-      yield* safety.recordFailure("no", null)
+      yield* safety.recordFailure("no", undefined)
+      yield* safety.recordSuccess(undefined)
+      yield* safety.recordFailure("no", undefined)
       yield* safety.allow
-      yield* safety.recordFailure("no again", null)
+      yield* safety.recordFailure("no again", undefined)
       assert.strictEqual((yield* safety.awaitStop).limit, "consecutive-failures")
     })
   )
@@ -104,7 +104,7 @@ describe("Safety.layerAll", () => {
 
   it.effect("reserves with all limits or with none", () =>
     Effect.gen(function* () {
-      const given: Array<Usage.Usage | null> = []
+      const given: Array<Usage.Usage | undefined> = []
       const first = Layer.succeed(
         Safety.Safety,
         Safety.make({
@@ -125,7 +125,7 @@ describe("Safety.layerAll", () => {
 
   it.effect("frees its reservations when the wait for the next one is interrupted", () =>
     Effect.gen(function* () {
-      const given: Array<Usage.Usage | null> = []
+      const given: Array<Usage.Usage | undefined> = []
       const first = Layer.succeed(
         Safety.Safety,
         Safety.make({
@@ -151,7 +151,7 @@ describe("Safety.layerAll", () => {
           Safety.layerBudget({ maxCostUsd: 1 })
         )
       )
-      yield* safety.recordFailure("no", null)
+      yield* safety.recordFailure("no", undefined)
       yield* TestClock.adjust("1 minute")
       yield* safety.allow
       yield* safety.recordRelease({ ...Usage.zero, costUsd: 0.4 })
@@ -180,9 +180,9 @@ describe("Safety.layerAll", () => {
       const seen = yield* Queue.unbounded<Safety.BreakerState>()
       yield* Effect.forkScoped(Stream.runForEach(safety.changes, (change) => Queue.offer(seen, change)))
       yield* Effect.repeat(Effect.yieldNow, { times: 50 })
-      yield* safety.recordFailure("no", null)
+      yield* safety.recordFailure("no", undefined)
       assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "1 failure" })
-      yield* safety.recordFailure("no", null)
+      yield* safety.recordFailure("no", undefined)
       assert.deepStrictEqual(yield* Queue.take(seen), { state: "open", reason: "2 failures in a row" })
     })
   )
@@ -191,7 +191,7 @@ describe("Safety.layerAll", () => {
     Effect.gen(function* () {
       const safety = yield* service(Safety.layerAll())
       yield* safety.allow
-      yield* (yield* safety.reserve(worst(1e9))).commit(null)
+      yield* (yield* safety.reserve(worst(1e9))).commit(undefined)
       assert.isTrue(Option.isNone(yield* safety.stopReason))
       const stopping = yield* Effect.forkChild(safety.awaitStop, { startImmediately: true })
       assert.isUndefined(stopping.pollUnsafe())
@@ -203,9 +203,9 @@ describe("Safety.make", () => {
   it.effect("completes an implementation: the rest records nothing and stops nothing", () =>
     Effect.gen(function* () {
       const safety = Safety.make({ allow: Effect.void })
-      yield* safety.recordFailure("no", null)
-      yield* safety.recordSuccess(null)
-      yield* safety.recordRelease(null)
+      yield* safety.recordFailure("no", undefined)
+      yield* safety.recordSuccess(undefined)
+      yield* safety.recordRelease(undefined)
       assert.isTrue(Option.isNone(yield* safety.stopReason))
       assert.deepStrictEqual(yield* Stream.runCollect(safety.changes), [])
     })

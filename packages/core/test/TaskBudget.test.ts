@@ -143,7 +143,7 @@ describe("a limit per task", () => {
               calls++
               return Effect.fail(new ExecutionError({ reason: "Failed", message: "cut off" }))
             }),
-            spent: () => null
+            spent: () => undefined
           })
         )
       })
@@ -281,7 +281,7 @@ describe("the ledger", () => {
             return yield* spend({
               worstCase: worst(0.02, 7),
               call: Effect.andThen(second.open, Effect.never),
-              spent: () => null
+              spent: () => undefined
             })
           })
         )
@@ -340,7 +340,7 @@ describe("a run under a budget, as a property", () => {
               const reason = call.ends === "failure" ? "Failed" : "Transient"
               return yield* new ExecutionError({ reason, message: call.ends, ...(known ? { usage } : undefined) })
             }),
-            spent: (exit) => (Exit.isSuccess(exit) || known ? usage : null)
+            spent: (exit) => (Exit.isSuccess(exit) || known ? usage : undefined)
           })
         }
         const { orchestrator, store } = yield* make({
@@ -366,7 +366,8 @@ describe("a run under a budget, as a property", () => {
         for (const [index, { usage }] of tasks.entries()) {
           assert.isAtMost(Usage.maxUsd(usage ?? Usage.zero) ?? Infinity, 0.012 + 1e-9, `task ${index}`)
         }
-        const ledger = tasks.reduce((sum: Usage.Usage | null, { usage }) => Usage.add(sum, usage), null) ?? Usage.zero
+        const ledger =
+          tasks.reduce<Usage.Usage | undefined>((sum, { usage }) => Usage.add(sum, usage), undefined) ?? Usage.zero
         for (const books of [ledger, stats.usage ?? Usage.zero]) {
           assert.isAtMost(Usage.minUsd(books), micros(truth) + 1e-9)
           assert.isAtLeast((Usage.maxUsd(books) ?? Infinity) + 1e-9, micros(truth))

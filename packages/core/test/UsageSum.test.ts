@@ -16,7 +16,7 @@ describe("UsageSum", () => {
   it("is zero for no usage and for a damaged text", () => {
     assert.strictEqual(UsageSum.ofJson(null), UsageSum.zero)
     assert.deepStrictEqual(UsageSum.ofJson('{"inputTokens":1'), UsageSum.zero)
-    assert.isNull(UsageSum.toUsage(UsageSum.zero))
+    assert.isUndefined(UsageSum.toUsage(UsageSum.zero))
   })
 
   it.each([0, 1e-7, 3.75e-8, 0.0123, 1234.5, 5e-10])("keeps the cost $%s in whole nano-dollars", (costUsd) => {

@@ -24,7 +24,6 @@ const task: Task.Task = {
   feedback: null,
   verified: false,
   requeues: 0,
-  usage: null,
   createdAt: now,
   updatedAt: now
 }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Budget } from "@baton/core"
+import { Budget, Event, Execution, Stats, Verification } from "@baton/core"
 
 /** What version 0.1 wrote, with `null` for what does not exist, and the same as it is written now. */
 const reads = <S extends Schema.Codec<unknown, unknown>>(name: string, schema: S, earlier: string, now: string) =>
@@ -21,4 +21,28 @@ describe("data of earlier versions, in which `null` stands for an absent key, is
     `{"queue":"a","limit":{"nanoUsd":null,"tokens":5},${amounts}}`,
     `{"queue":"a","limit":{"tokens":5},${amounts}}`
   )
+
+  reads(
+    "as an output",
+    Execution.Execution,
+    '{"output":"x","confidence":1,"usage":null,"metadata":{}}',
+    '{"output":"x","confidence":1,"metadata":{}}'
+  )
+
+  reads(
+    "as a verdict",
+    Verification.Verification,
+    '{"passed":true,"confidence":1,"feedback":"","issues":[],"usage":null}',
+    '{"passed":true,"confidence":1,"feedback":"","issues":[]}'
+  )
+
+  const counts =
+    '"tasksStarted":0,"tasksCompleted":0,"tasksUnverified":0,"tasksInReview":0,"tasksFailed":0,"tasksRetried":0,"tasksReleased":0,"executions":0,"leasesLost":0,"elapsedSeconds":0,"successRate":0'
+
+  reads("as the counts of a run", Stats.Stats, `{${counts},"usage":null}`, `{${counts}}`)
+
+  const failed =
+    '{"_tag":"TaskFailed","at":"2026-11-21T08:30:12.345Z","taskId":"a","attempt":3,"outcome":"failed","feedback":"no","durationMillis":5'
+
+  reads("as an event", Event.Event, `${failed},"usage":null}`, `${failed}}`)
 })

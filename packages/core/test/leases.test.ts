@@ -169,7 +169,7 @@ describe("leases", () => {
       const [dead] = yield* store.claim({ limit: 1, owner: "dead", lease: Duration.seconds(30) })
       if (dead === undefined) return assert.fail("not claimed")
       const lease = { taskId: dead.task.id, token: dead.token }
-      yield* store.checkpoint([{ ...lease, execution: Execution.make({ output: "paid for" }), usage: null }])
+      yield* store.checkpoint([{ ...lease, execution: Execution.make({ output: "paid for" }) }])
       const run = yield* Effect.forkChild(orchestrator.run)
       yield* journal.next("RunStarted")
       yield* TestClock.adjust("31 seconds")
@@ -207,7 +207,7 @@ describe("leases", () => {
       const [dead] = yield* store.claim({ limit: 1, owner: "dead", lease: Duration.zero })
       if (dead === undefined) return assert.fail("not claimed")
       const lease = { taskId: dead.task.id, token: dead.token }
-      yield* store.checkpoint([{ ...lease, execution: Execution.make({ output: "bad" }), usage: null }])
+      yield* store.checkpoint([{ ...lease, execution: Execution.make({ output: "bad" }) }])
       const summary = yield* orchestrator.run
       assert.deepStrictEqual([summary.stats.executions, summary.stats.tasksCompleted], [1, 1])
     })
@@ -396,9 +396,7 @@ describe("a run", () => {
       yield* journal.next("RunStarted")
       yield* TestClock.adjust("30 seconds")
       assert.isUndefined(run.pollUnsafe())
-      yield* store.settle([
-        { _tag: "Release", taskId: other.task.id, token: other.token, reason: "bye", attemptUsage: null, usage: null }
-      ])
+      yield* store.settle([{ _tag: "Release", taskId: other.task.id, token: other.token, reason: "bye" }])
       assert.strictEqual((yield* Fiber.join(run)).stats.tasksCompleted, 1)
     })
   )
@@ -419,8 +417,6 @@ describe("an idle worker among others", () => {
             _tag: "Complete",
             taskId: task.id,
             token,
-            attemptUsage: null,
-            usage: null,
             execution: Execution.make({ output: "x" }),
             verification: null,
             verified: false

@@ -194,7 +194,7 @@ describe("a start", () => {
   )
 })
 
-const rejection = { passed: false, confidence: 1, feedback: "no", issues: [], usage: null, metadata: {} }
+const rejection = { passed: false, confidence: 1, feedback: "no", issues: [], metadata: {} }
 
 describe("with onCrash: dead-letter, the end of a run", () => {
   it.effect("sends work that it cuts off to the dead-letter queue, and releases tasks that have not started", () =>

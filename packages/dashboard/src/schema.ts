@@ -17,7 +17,6 @@ export const Text = Schema.Struct({ text: Schema.String, length: Schema.Int, cut
 export interface Text extends Schema.Schema.Type<typeof Text> {}
 
 const NullableText = Schema.NullOr(Text)
-const NullableUsage = Schema.NullOr(Usage)
 
 const { committed, limit, reserved } = QueueBudget.fields
 
@@ -40,8 +39,8 @@ export interface Worker extends Schema.Schema.Type<typeof Worker> {}
 export const Queue = Schema.Struct({
   queue: Schema.String,
   ...Counts.fields,
-  /** The usage of all tasks of the queue; null if nothing was metered. */
-  usage: NullableUsage,
+  /** The usage of all tasks of the queue; absent if nothing was metered. */
+  usage: optionalNullOr(Usage),
   /** `first` are those with the most running tasks. */
   workers: Schema.Struct({ total: Schema.Int, first: Schema.Array(Worker) }),
   budget: Schema.NullOr(Budget),
@@ -94,7 +93,7 @@ const task = {
   priority: Schema.Int,
   dependsOn: Schema.Array(Schema.String),
   requeues: Schema.Int,
-  usage: NullableUsage,
+  usage: optionalNullOr(Usage),
   availableAt: Schema.String,
   createdAt: Schema.String,
   updatedAt: Schema.String
@@ -118,7 +117,7 @@ export const Verdict = Schema.Struct({
   confidence: Schema.Finite,
   feedback: Text,
   issues: Schema.Array(Schema.String),
-  usage: NullableUsage,
+  usage: optionalNullOr(Usage),
   models: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Why a person has to decide. */
   review: Schema.optionalKey(Schema.String),
@@ -148,7 +147,7 @@ export const Attempt = Schema.Struct({
   executionMetadata: Schema.Record(Schema.String, Schema.Unknown),
   verification: Schema.NullOr(Verdict),
   error: NullableText,
-  usage: NullableUsage
+  usage: optionalNullOr(Usage)
 })
 export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
 

@@ -15,7 +15,6 @@ const counts = (queue: string, pending: number): Model.Queue => ({
   failed: 0,
   cancelled: 0,
   waiting: 0,
-  usage: null,
   workers: { total: 0, first: [] },
   budget: null
 })
@@ -35,7 +34,6 @@ const pageOf = (ids: ReadonlyArray<string>, next?: string): Model.TaskPage => ({
     priority: 0,
     dependsOn: [],
     requeues: 0,
-    usage: null,
     availableAt: time,
     createdAt: time,
     updatedAt: time

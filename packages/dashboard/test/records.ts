@@ -41,7 +41,6 @@ export const recordOf = (fields: Fields, history: ReadonlyArray<Omit<Attempt, "t
       priority: 0,
       dependsOn: [],
       requeues: 0,
-      usage: null,
       availableAt: before(4000),
       createdAt: before(4000),
       updatedAt: before(60),
@@ -129,7 +128,6 @@ export const inReview: ReadonlyArray<TaskRecord> = Array.from({ length: 50 }, (_
     confidence: 0.6,
     feedback: "The notes are complete.",
     issues: [],
-    usage: null,
     models: ["claude-haiku-4-5"],
     review: "The verifier is only 60% sure."
   }

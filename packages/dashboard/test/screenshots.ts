@@ -17,9 +17,7 @@ const work = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"])
       token,
       execution: Execution.make({ output: "The customer likes it." }),
       verification: null,
-      verified: true,
-      attemptUsage: null,
-      usage: null
+      verified: true
     }))
   )
 })

@@ -162,7 +162,6 @@ describe("waiting", () => {
     failed: 0,
     cancelled: 0,
     waiting: 2,
-    usage: null,
     workers: { total: 0, first: [] },
     budget: null
   }

@@ -285,8 +285,8 @@ const reservations = (maxBudgetUsd: number | undefined) => {
   let over = maxBudgetUsd * margin
   return {
     worstCase: (): Spend => ({ costUsd: maxBudgetUsd + over, tokens: 0, what: "Claude Code" }),
-    learn: (usage: Usage.Usage | null) => {
-      if (usage !== null) over = Math.max(over, (usage.costUsd ?? 0) - maxBudgetUsd)
+    learn: (usage: Usage.Usage | undefined) => {
+      if (usage !== undefined) over = Math.max(over, (usage.costUsd ?? 0) - maxBudgetUsd)
     }
   }
 }

@@ -135,7 +135,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       }).pipe(whileReporting(context, partial.text)),
       notRun
     )
-    let usage: Usage.Usage | null = null
+    let usage: Usage.Usage | undefined
     const exit =
       costFrom === undefined
         ? yield* call
@@ -162,7 +162,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         lastLines(stderrTail.trim() === "" ? printed : stderrTail),
       output: shorten(printed, failedOutputBytes),
       metadata,
-      ...(usage === null ? undefined : { usage })
+      ...(usage === undefined ? undefined : { usage })
     })
   })
 
@@ -173,10 +173,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
 const usageOf = (
   exit: Exit.Exit<Program.ProgramExit, ExecutionError>,
   cost: () => number | null
-): Usage.Usage | null => {
-  if (Exit.isFailure(exit)) return Cause.hasInterrupts(exit.cause) ? null : Usage.zero
+): Usage.Usage | undefined => {
+  if (Exit.isFailure(exit)) return Cause.hasInterrupts(exit.cause) ? undefined : Usage.zero
   const costUsd = exit.value.endedBy === "itself" ? cost() : null
-  return costUsd === null ? null : { ...Usage.zero, costUsd }
+  return costUsd === null ? undefined : { ...Usage.zero, costUsd }
 }
 
 const stderrTailBytes = 4096

@@ -27,7 +27,7 @@
  *             "startedAt": "2026-01-05T09:00:00.000Z",
  *             "endedAt": "2026-01-05T09:00:07.000Z",
  *             "outcome": "completed",
- *             "execution": { "confidence": 1, "usage": null, "metadata": {} }
+ *             "execution": { "confidence": 1, "metadata": {} }
  *           }
  *         ]
  *       }

@@ -111,7 +111,7 @@ const make = Effect.fnUntraced(function* <E, R>(options: Options<E, R>) {
       message: `${why.message}.`,
       metadata,
       ...(text === "" ? undefined : { output: text }),
-      ...(usage === null ? undefined : { usage })
+      ...(usage === undefined ? undefined : { usage })
     })
   })
 
@@ -127,11 +127,11 @@ const callsTo = <E, R>(model: Layer.Layer<LanguageModel, E, R>, costs: Costs) =>
 
 const empty = { reason: "Failed", message: "The model answered without any text" } as const
 
-const failed = (error: AiError, usage: Usage | null) =>
+const failed = (error: AiError, usage: Usage | undefined) =>
   new ExecutionError({
     reason: Calls.reasonOf(error),
     message: Calls.sentence(error),
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
-    ...(usage === null ? undefined : { usage }),
+    ...(usage === undefined ? undefined : { usage }),
     cause: error
   })

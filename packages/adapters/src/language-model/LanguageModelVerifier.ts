@@ -105,15 +105,15 @@ const make = Effect.fnUntraced(function* (options: Options) {
   return { verify, kind: "effectful" } satisfies VerifierService
 })
 
-const noVerdict = (reason: "Failed" | "Permanent", sentence: string, usage: Usage | null) =>
-  new VerificationError({ reason, message: `${sentence}.`, ...(usage === null ? undefined : { usage }) })
+const noVerdict = (reason: "Failed" | "Permanent", sentence: string, usage: Usage | undefined) =>
+  new VerificationError({ reason, message: `${sentence}.`, ...(usage === undefined ? undefined : { usage }) })
 
-const failed = (error: AiError, usage: Usage | null) =>
+const failed = (error: AiError, usage: Usage | undefined) =>
   new VerificationError({
     reason: Calls.reasonOf(error),
     message: messageOf(error),
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
-    ...(usage === null ? undefined : { usage }),
+    ...(usage === undefined ? undefined : { usage }),
     cause: error
   })
 

@@ -273,8 +273,7 @@ describe("ClaudeCodeExecutor", () => {
         execution: null,
         verification: null,
         outcome,
-        error: null,
-        usage: null
+        error: null
       }
       return { attempt: 2, leaseToken: Attempt.LeaseToken.make(4), earlierAttempts: Effect.succeed([crashed]) }
     }
@@ -426,7 +425,7 @@ describe("ClaudeCodeExecutor", () => {
         const error = yield* Fiber.join(fiber)
         assert.match(error.message, /printed nothing for 1m and was stopped/)
         assert.deepInclude(error.metadata, { exitCode: 143 })
-        assert.deepStrictEqual(spent, [null])
+        assert.deepStrictEqual(spent, [undefined])
       })
     )
 

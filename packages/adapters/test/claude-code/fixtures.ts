@@ -56,7 +56,7 @@ export const failure = Effect.fnUntraced(function* (...args: Parameters<typeof e
 /** A context that records reservations and spending. */
 export const ledger = () => {
   const reserved: Array<Safety.Spend> = []
-  const spent: Array<Usage.Usage | null> = []
+  const spent: Array<Usage.Usage | undefined> = []
   const context: Pick<AttemptContext, "spend"> = {
     spend: ({ call, spent: read, worstCase }) =>
       Effect.suspend(() => {

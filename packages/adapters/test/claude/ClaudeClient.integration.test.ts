@@ -210,8 +210,8 @@ describe("an answer", () => {
         server.script(() => reply("x", { usage, startUsage: { input_tokens: null, output_tokens: null } }))
         return send()
       }
-      assert.isNull((yield* answered({ input_tokens: 10, output_tokens: null })).usage)
-      assert.isNull((yield* answered({ input_tokens: null, output_tokens: 10 })).usage)
+      assert.isUndefined((yield* answered({ input_tokens: 10, output_tokens: null })).usage)
+      assert.isUndefined((yield* answered({ input_tokens: null, output_tokens: 10 })).usage)
       assert.deepStrictEqual((yield* answered({ input_tokens: 0, output_tokens: 0 })).usage, Usage.zero)
     })
   )
@@ -222,7 +222,7 @@ describe("an answer", () => {
       Effect.gen(function* () {
         const { send, server } = yield* setup()
         server.script(() => reply("x", { usage: { output_tokens: null } }))
-        assert.isNull((yield* send()).usage)
+        assert.isUndefined((yield* send()).usage)
       })
   )
 
@@ -242,7 +242,7 @@ describe("an answer", () => {
       server.script(() => ({ _tag: "Bytes", chunks: [new TextEncoder().encode(text)] }))
       const { text: answer, usage } = yield* send()
       assert.strictEqual(answer, "a long answer")
-      assert.isNull(usage)
+      assert.isUndefined(usage)
     })
   )
 
@@ -453,7 +453,7 @@ describe("an error of the API", () => {
     it.live(`${type} in the middle of a stream is ${reason}, by its type alone, and its cost is unknown`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "ErrorEvent", type, text: "half an ans" })
-        assert.deepStrictEqual(facts(failed), { reason, type, status: undefined, usage: null })
+        assert.deepStrictEqual(facts(failed), { reason, type, status: undefined, usage: undefined })
       })
     )
   }
@@ -531,7 +531,7 @@ describe("a connection", () => {
         reason: "Transient",
         type: "network",
         status: undefined,
-        usage: null
+        usage: undefined
       })
     })
   )
@@ -540,7 +540,12 @@ describe("a connection", () => {
     it.live(`that drops after the ${after} is Transient, and the cost is unknown`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "Drop", after, text: "half an ans" })
-        assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "network", status: undefined, usage: null })
+        assert.deepStrictEqual(facts(failed), {
+          reason: "Transient",
+          type: "network",
+          status: undefined,
+          usage: undefined
+        })
       })
     )
   }
@@ -548,7 +553,12 @@ describe("a connection", () => {
   it.live("that ends without message_stop is Transient, although no error occurred", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "CleanEof", text: "looks whole." })
-      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "truncated", status: undefined, usage: null })
+      assert.deepStrictEqual(facts(failed), {
+        reason: "Transient",
+        type: "truncated",
+        status: undefined,
+        usage: undefined
+      })
       assert.match(failed.requestId ?? "", /^req_/)
     })
   )
@@ -562,7 +572,12 @@ describe("a connection", () => {
         const exit = yield* passTime(fiber, "10 seconds")
         assert.isTrue(Exit.isSuccess(exit))
         if (!Exit.isSuccess(exit)) return
-        assert.deepStrictEqual(facts(exit.value), { reason: "TimedOut", type: "idle", status: undefined, usage: null })
+        assert.deepStrictEqual(facts(exit.value), {
+          reason: "TimedOut",
+          type: "idle",
+          status: undefined,
+          usage: undefined
+        })
         assert.include(exit.value.message, "30s")
         yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
       })
@@ -597,7 +612,12 @@ describe("a connection", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 second")
       const failed = yield* Effect.flip(Fiber.join(fiber))
-      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, usage: null })
+      assert.deepStrictEqual(facts(failed), {
+        reason: "TimedOut",
+        type: "timeout",
+        status: undefined,
+        usage: undefined
+      })
       yield* Effect.promise(() => server.until(() => server.messages()[0]?.aborted === true))
     })
   )
@@ -605,7 +625,12 @@ describe("a connection", () => {
   it.live("on which no answer begins is TimedOut after timeout, and the cost is unknown", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "Stall", after: "nothing" }, { timeout: "50 millis" })
-      assert.deepStrictEqual(facts(failed), { reason: "TimedOut", type: "timeout", status: undefined, usage: null })
+      assert.deepStrictEqual(facts(failed), {
+        reason: "TimedOut",
+        type: "timeout",
+        status: undefined,
+        usage: undefined
+      })
     })
   )
 })
@@ -623,7 +648,12 @@ describe("a response that Claude's API does not send", () => {
     it.live(`is Failed: ${what}`, () =>
       Effect.gen(function* () {
         const failed = yield* errorFor({ _tag: "Raw", status: 200, headers: { "content-type": contentType }, body })
-        assert.deepStrictEqual(facts(failed), { reason: "Failed", type: "malformed", status: undefined, usage: null })
+        assert.deepStrictEqual(facts(failed), {
+          reason: "Failed",
+          type: "malformed",
+          status: undefined,
+          usage: undefined
+        })
       })
     )
   }
@@ -634,7 +664,7 @@ describe("a proxy", () => {
     Effect.gen(function* () {
       const headers = { "content-type": "text/html" }
       const failed = yield* errorFor({ _tag: "Raw", status: 200, headers, body: "<h1>Sign in" })
-      assert.deepStrictEqual(facts(failed), { reason: "Fatal", type: "malformed", status: undefined, usage: null })
+      assert.deepStrictEqual(facts(failed), { reason: "Fatal", type: "malformed", status: undefined, usage: undefined })
     })
   )
 
@@ -642,7 +672,12 @@ describe("a proxy", () => {
     Effect.gen(function* () {
       const headers = { "content-type": "text/html" }
       const failed = yield* errorFor({ _tag: "Raw", status: 504, headers, body: "<h1>Gateway timeout" })
-      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "timeout_error", status: 504, usage: null })
+      assert.deepStrictEqual(facts(failed), {
+        reason: "Transient",
+        type: "timeout_error",
+        status: 504,
+        usage: undefined
+      })
     })
   )
 })

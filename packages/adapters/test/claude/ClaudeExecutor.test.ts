@@ -334,8 +334,7 @@ describe("an attempt after one that was cut off", () => {
     execution: Execution.make({ output, metadata }),
     verification: null,
     outcome: "retried",
-    error: message,
-    usage: null
+    error: message
   })
 
   it.effect("may write twice as much, up to growTo", () =>
@@ -400,7 +399,7 @@ describe("a turn that Claude pauses", () => {
 
   it.effect("and then breaks off still used what the turns before it used", () =>
     Effect.gen(function* () {
-      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
+      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone." })
       const { error } = yield* failed([{ text: "a", stopReason: "pause_turn" }, broken])
       assert.strictEqual(error.reason, "Transient")
       assert.strictEqual(error.usage?.inputTokens, 1000)
@@ -546,7 +545,7 @@ describe("the budget", () => {
     () =>
       Effect.gen(function* () {
         const booked = Effect.fnUntraced(function* (send: ClaudeClient.ClaudeClient["Service"]["send"]) {
-          let seen: unknown
+          let seen: unknown = "nothing was booked"
           const spend: AttemptContext["spend"] = ({ call, spent }) =>
             Effect.onExit(call, (exit) => Effect.sync(() => (seen = spent(exit))))
           const client = Layer.effect(
@@ -571,7 +570,7 @@ describe("the budget", () => {
               Effect.never
             )
           )
-        assert.isNull(yield* booked(leaves))
+        assert.isUndefined(yield* booked(leaves))
       })
   )
 
@@ -580,9 +579,9 @@ describe("the budget", () => {
       const seen: Array<unknown> = []
       const spend: AttemptContext["spend"] = ({ call, spent }) =>
         Effect.onExit(call, (exit) => Effect.sync(() => seen.push(spent(exit))))
-      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
+      const broken = new ClaudeError({ reason: "Transient", type: "network", message: "Gone." })
       yield* failed([broken], {}, { attempt: { spend } })
-      assert.deepStrictEqual(seen, [null])
+      assert.deepStrictEqual(seen, [undefined])
     })
   )
 })
@@ -629,7 +628,7 @@ describe("the reservation for a long system prompt", () => {
     Effect.gen(function* () {
       const [bytes = 0, ...others] = yield* reserved(
         ["a", "b", "c", "x".repeat(40_000), "d", "e"],
-        [{ usage: null }, { ...used(0), cached: true }, used(5000), used(15_000), used(5000)]
+        [{ usage: undefined }, { ...used(0), cached: true }, used(5000), used(15_000), used(5000)]
       )
       assert.deepStrictEqual(others.slice(0, 2), [bytes, bytes])
       assert.isAtMost(others[3] ?? 0, 5400)
@@ -752,7 +751,7 @@ describe("the first request of many with the same long instructions", () => {
     return { calls, execute }
   })
 
-  const gone = new ClaudeError({ reason: "Transient", type: "network", message: "Gone.", usage: null })
+  const gone = new ClaudeError({ reason: "Transient", type: "network", message: "Gone." })
 
   it.effect("runs alone until its answer begins, and then all others run at once", () =>
     Effect.gen(function* () {

@@ -40,7 +40,7 @@ const judge = Effect.fnUntraced(function* (
   output = "a loaf"
 ) {
   const client = make(...answers)
-  const books: Array<{ readonly worstCase: Safety.Spend; readonly spent: Usage.Usage | null }> = []
+  const books: Array<{ readonly worstCase: Safety.Spend; readonly spent: Usage.Usage | undefined }> = []
   const { kind, verify } = yield* Effect.provide(
     Verifier.Verifier,
     ClaudeVerifier.layer(options).pipe(Layer.provide(client.layer))
@@ -260,8 +260,9 @@ describe("ClaudeVerifier without a verdict", () => {
 
   it.effect("a request that broke off books its whole reservation; a refused one books nothing", () =>
     Effect.gen(function* () {
-      const brokeOff = yield* unjudged({}, [failure({ type: "truncated", usage: null })])
-      assert.isNull(brokeOff.books[0]?.spent)
+      const brokeOff = yield* unjudged({}, [failure({ type: "truncated", usage: undefined })])
+      assert.isDefined(brokeOff.books[0])
+      assert.isUndefined(brokeOff.books[0].spent)
       assert.isUndefined(brokeOff.error.usage)
       const turnedAway = yield* unjudged({}, [failure()])
       assert.deepStrictEqual(turnedAway.books[0]?.spent, Usage.zero)

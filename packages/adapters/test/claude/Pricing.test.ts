@@ -198,15 +198,15 @@ describe("costUsd", () => {
 })
 
 describe("usageOf", () => {
-  const error = (usage: Usage.Usage | null) => Exit.fail(failure({ usage }))
+  const error = (usage: Usage.Usage | undefined) => Exit.fail(failure({ usage }))
 
   it("is the usage of the reply or the error, and unknown for a request that was cut off", () => {
     const usage = { ...Usage.zero, outputTokens: 5, costUsd: 10 }
     assert.deepStrictEqual(ClaudeClient.usageOf(Exit.succeed(reply("x", { usage }))), usage)
-    assert.isNull(ClaudeClient.usageOf(Exit.succeed(reply("x", { usage: null }))))
+    assert.isUndefined(ClaudeClient.usageOf(Exit.succeed(reply("x", { usage: undefined }))))
     assert.deepStrictEqual(ClaudeClient.usageOf(error(Usage.zero)), Usage.zero)
-    assert.isNull(ClaudeClient.usageOf(error(null)))
-    assert.isNull(ClaudeClient.usageOf(Exit.interrupt()))
+    assert.isUndefined(ClaudeClient.usageOf(error(undefined)))
+    assert.isUndefined(ClaudeClient.usageOf(Exit.interrupt()))
   })
 })
 

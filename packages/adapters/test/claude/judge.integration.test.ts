@@ -198,7 +198,7 @@ describe("executor and judge on one server", () => {
       })
       const { task } = yield* run(server.url)
       assert.strictEqual(task.status, "completed")
-      assert.isTrue(task.usage === null || task.usage.costUsd === null || task.usage.costUsd > 0)
+      assert.isTrue(task.usage === undefined || task.usage.costUsd === null || task.usage.costUsd > 0)
     })
   )
 

@@ -42,7 +42,7 @@ export const reply = (text: string, more: Partial<Reply.Reply> = {}): Reply.Repl
 })
 
 export const failure = (more: Partial<ConstructorParameters<typeof ClaudeError>[0]> = {}) =>
-  new ClaudeError({ reason: "Transient", type: "network", message: "It broke off.", usage: null, ...more })
+  new ClaudeError({ reason: "Transient", type: "network", message: "It broke off.", ...more })
 
 /** A client that answers as `send` does, and keeps its requests. */
 export const scripted = (

@@ -200,7 +200,7 @@ describe("CommandExecutor", () => {
         const { durationMillis, ...metadata } = execution.metadata
         assert.deepStrictEqual(metadata, { exitCode: 0, signal: null, stderrTail: "careful\n" })
         assert.isNumber(durationMillis)
-        assert.isNull(execution.usage)
+        assert.isUndefined(execution.usage)
       })
     )
 

@@ -25,7 +25,6 @@ export const task = (options?: Partial<Task.Task>): Task.Task => ({
   feedback: null,
   verified: false,
   requeues: 0,
-  usage: null,
   createdAt: now,
   updatedAt: now,
   ...options

@@ -62,12 +62,8 @@ describe("events", () => {
       const [claim] = yield* store.claim({ queues: ["same"], owner: "test", limit: 1, lease: Duration.minutes(1) })
       assert(claim !== undefined)
       yield* until(events, "same", ({ in_progress }) => in_progress === 1)
-      yield* store.checkpoint([
-        { ...claim, taskId: claim.task.id, execution: Execution.make({ output: "x" }), usage: null }
-      ])
-      yield* store.settle([
-        { _tag: "Release", taskId: claim.task.id, token: claim.token, reason: "", attemptUsage: null, usage: null }
-      ])
+      yield* store.checkpoint([{ ...claim, taskId: claim.task.id, execution: Execution.make({ output: "x" }) }])
+      yield* store.settle([{ _tag: "Release", taskId: claim.task.id, token: claim.token, reason: "" }])
       yield* store.claim({ queues: ["same"], owner: "test", limit: 1, lease: Duration.minutes(1) })
       yield* untilChange(events, () => true)
     }).pipe(Effect.provide(Server.layer()))

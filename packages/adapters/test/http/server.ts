@@ -59,8 +59,6 @@ export const fail = Effect.fnUntraced(function* (
       token,
       execution: options.output === undefined ? null : Execution.make({ output: options.output }),
       verification: null,
-      attemptUsage: null,
-      usage: null,
       feedback: options.feedback(task.id),
       checkpoint: null
     }))
@@ -81,9 +79,7 @@ export const complete = Effect.fnUntraced(function* (
       token,
       execution: Execution.make({ output: options.output }),
       verification: Verification.pass(),
-      verified: true,
-      attemptUsage: null,
-      usage: null
+      verified: true
     }))
   )
 })
@@ -101,9 +97,7 @@ export const sendToReview = Effect.fnUntraced(function* (
       taskId: task.id,
       token,
       execution: Execution.make({ output: options.output }),
-      verification: Verification.review("All accepted outputs are reviewed."),
-      attemptUsage: null,
-      usage: null
+      verification: Verification.review("All accepted outputs are reviewed.")
     }))
   )
 })

@@ -27,9 +27,7 @@ const ended = ({ task, token }: TaskStore.Claim, output: string) => ({
   taskId: task.id,
   token,
   execution: Execution.make({ output }),
-  verification: null,
-  attemptUsage: null,
-  usage: null
+  verification: null
 })
 
 export const complete = (claimed: TaskStore.Claim, output = `${claimed.task.id} is done`): TaskStore.Settlement => ({

@@ -152,7 +152,7 @@ describe("an answer of an OpenAI-compatible server", () => {
     Effect.gen(function* () {
       const { send, server } = yield* setup()
       server.script(() => reply("Hi.", { usage: null }))
-      assert.isNull((yield* send()).usage)
+      assert.isUndefined((yield* send()).usage)
     })
   )
 
@@ -260,23 +260,23 @@ describe("an error of an OpenAI-compatible server", () => {
         text: "half",
         error: { code: 502, message: "Provider disconnected" }
       })
-      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "http_502", status: 502, usage: null })
+      assert.deepStrictEqual(facts(failed), { reason: "Transient", type: "http_502", status: 502, usage: undefined })
     })
   )
 
   it.live("is an answer without its end, whose cost is unknown", () =>
     Effect.gen(function* () {
       const dropped = yield* errorFor({ _tag: "Drop", text: "half" })
-      assert.deepInclude(facts(dropped), { reason: "Transient", type: "network", usage: null })
+      assert.deepInclude(facts(dropped), { reason: "Transient", type: "network", usage: undefined })
       const ended = yield* errorFor(reply("half", { finishReason: null, done: false, usage: null }))
-      assert.deepInclude(facts(ended), { reason: "Transient", type: "truncated", usage: null })
+      assert.deepInclude(facts(ended), { reason: "Transient", type: "truncated", usage: undefined })
     })
   )
 
   it.live("is silence", () =>
     Effect.gen(function* () {
       const failed = yield* errorFor({ _tag: "Silence", text: "half" }, { idleTimeout: "50 millis" })
-      assert.deepInclude(facts(failed), { reason: "TimedOut", type: "idle", usage: null })
+      assert.deepInclude(facts(failed), { reason: "TimedOut", type: "idle", usage: undefined })
     })
   )
 

@@ -132,9 +132,7 @@ export const complete = ({ task, token }: TaskStore.Claim, output = "done"): Tas
   token,
   execution: Execution.make({ output }),
   verification: null,
-  verified: false,
-  attemptUsage: null,
-  usage: null
+  verified: false
 })
 
 const failure = ({ task, token }: TaskStore.Claim) => ({
@@ -142,8 +140,6 @@ const failure = ({ task, token }: TaskStore.Claim) => ({
   token,
   execution: null,
   verification: null,
-  attemptUsage: null,
-  usage: null,
   feedback: "not good enough",
   checkpoint: null
 })
@@ -160,9 +156,7 @@ export const release = ({ task, token }: TaskStore.Claim): TaskStore.Settlement 
   _tag: "Release",
   taskId: task.id,
   token,
-  reason: "shutting down",
-  attemptUsage: null,
-  usage: null
+  reason: "shutting down"
 })
 
 export const patient: TaskStore.SweepOptions = { maxAttempts: 1_000, onCrash: "retry" }

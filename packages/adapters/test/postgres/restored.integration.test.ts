@@ -54,7 +54,7 @@ describe.skipIf(!Postgres.isInstalled())(
 
         const leases = [x, y].map(({ task, token }) => ({ taskId: task.id, token }))
         const execution = Execution.make({ output: "from before" })
-        const checkpoints = leases.map(({ taskId, token }) => ({ taskId, token, execution, usage: null }))
+        const checkpoints = leases.map(({ taskId, token }) => ({ taskId, token, execution }))
         const lost: ReadonlyArray<TaskStore.LostLease> = [
           { taskId: id("x"), token: x.token, status: undefined },
           { taskId: id("y"), token: y.token, status: "in_progress" }

@@ -150,7 +150,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       const store = yield* open({ schema: name })
       const nothing = { pending: 0, in_progress: 0, in_review: 0, completed: 0, failed: 0, cancelled: 0, waiting: 0 }
       assert.deepEqual<ReadonlyArray<object>>(yield* store.queues, [
-        { queue: "default", ...nothing, pending: 4, in_progress: 2, usage: null }
+        { queue: "default", ...nothing, pending: 4, in_progress: 2 }
       ])
       const task = Option.getOrThrow(yield* store.get(id("task-1")))
       assert.deepEqual([task.queue, task.payload, task.overrides], ["default", null, {}])

@@ -78,9 +78,15 @@ describe("the judge's prompt", () => {
 describe("a verdict", () => {
   it("that rejects always says why", () => {
     const said = { passed: false, confidence: 0.9, feedback: " ", issues: [] as ReadonlyArray<string>, reasoning: "" }
-    assert.strictEqual(toVerification({ ...said, feedback: "add it" }, null).feedback, "add it")
-    assert.strictEqual(toVerification({ ...said, issues: ["no price", "no date"] }, null).feedback, "no price; no date")
-    assert.strictEqual(toVerification({ ...said, reasoning: "It has no price." }, null).feedback, "It has no price.")
-    assert.include(toVerification(said, null).feedback, "did not say")
+    assert.strictEqual(toVerification({ ...said, feedback: "add it" }, undefined).feedback, "add it")
+    assert.strictEqual(
+      toVerification({ ...said, issues: ["no price", "no date"] }, undefined).feedback,
+      "no price; no date"
+    )
+    assert.strictEqual(
+      toVerification({ ...said, reasoning: "It has no price." }, undefined).feedback,
+      "It has no price."
+    )
+    assert.include(toVerification(said, undefined).feedback, "did not say")
   })
 })

@@ -25,8 +25,8 @@ const exercise = Effect.fnUntraced(function* (store: Store) {
   ])
   const [a, c, d] = yield* claim(store, { limit: 3 })
   assert.ok(a && c && d)
-  const execution = { output: "x", confidence: 1, usage: null, metadata: {} }
-  yield* store.checkpoint([{ taskId: a.task.id, token: a.token, execution, usage: null }])
+  const execution = { output: "x", confidence: 1, metadata: {} }
+  yield* store.checkpoint([{ taskId: a.task.id, token: a.token, execution }])
   yield* store.extend([{ taskId: a.task.id, token: a.token }], Duration.minutes(2))
   const { lost } = yield* store.settle([
     complete(a),

@@ -97,8 +97,7 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
           completed: 1,
           failed: 1,
           cancelled: 1,
-          waiting: 1,
-          usage: null
+          waiting: 1
         }
       ])
       assert.deepStrictEqual(

@@ -86,11 +86,9 @@ export const complete = ({ task, token }: TaskStore.Claim, output = "done") =>
     _tag: "Complete",
     taskId: task.id,
     token,
-    execution: { output, confidence: 1, usage: null, metadata: {} },
+    execution: { output, confidence: 1, metadata: {} },
     verification: null,
-    verified: false,
-    attemptUsage: null,
-    usage: null
+    verified: false
   }) as const satisfies TaskStore.Settlement
 
 /** Collects the log lines of an effect. */

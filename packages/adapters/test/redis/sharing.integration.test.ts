@@ -151,8 +151,8 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       ])
       const [a] = yield* claim(store)
       assert.ok(a)
-      const execution = { output: "x", confidence: 1, usage: null, metadata: {} }
-      yield* store.checkpoint([{ taskId: a.task.id, token: a.token, execution, usage: null }])
+      const execution = { output: "x", confidence: 1, metadata: {} }
+      yield* store.checkpoint([{ taskId: a.task.id, token: a.token, execution }])
       yield* store.settle([{ ...complete(a), _tag: "Fail", feedback: "no", checkpoint: execution }])
       yield* store.cancel({ status: "pending" })
       assert.strictEqual(yield* store.prune({ statuses: ["completed", "failed", "cancelled"] }), 3)
@@ -226,7 +226,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       const store = yield* open({ prefix: name })
       const outputs = [0, 1, 500, 700, 800, 900, 1_000, 100_000].map((length) => "\n".padEnd(length, "é"))
       yield* add(store, ...names(outputs.length))
-      const verification = { passed: true, confidence: 1, feedback: "good\n", issues: [], usage: null }
+      const verification = { passed: true, confidence: 1, feedback: "good\n", issues: [] }
       const settleAll = Effect.gen(function* () {
         const claims = yield* claim(store)
         yield* store.settle(

@@ -111,8 +111,7 @@ describe("the migrations of a SQLite store", () => {
             completed: 0,
             failed: 0,
             cancelled: 0,
-            waiting: 0,
-            usage: null
+            waiting: 0
           }
         ])
       })

@@ -26,9 +26,7 @@ const complete = ({ task, token }: TaskStore.Claim, output: string): TaskStore.S
   token,
   execution: Execution.make({ output }),
   verification: null,
-  verified: false,
-  attemptUsage: null,
-  usage: null
+  verified: false
 })
 
 describe("several processes on one SQLite store", () => {
@@ -135,7 +133,7 @@ describe("several processes on one SQLite store", () => {
       const lease = { taskId: stale.task.id, token: stale.token }
       const lost: TaskStore.FencedReply = { lost: [{ ...lease, status: "in_progress" }] }
       const execution = Execution.make({ output: "too late" })
-      assert.deepStrictEqual(yield* paused.checkpoint([{ ...lease, execution, usage: null }]), lost)
+      assert.deepStrictEqual(yield* paused.checkpoint([{ ...lease, execution }]), lost)
       assert.deepStrictEqual(yield* paused.extend([lease], Duration.minutes(1)), lost)
       assert.deepStrictEqual(yield* paused.settle([complete(stale, "too late")]), lost)
       assert.deepStrictEqual(yield* successor.settle([complete(current, "in time")]), { lost: [] })

@@ -120,7 +120,7 @@ const formatOf = (input: {
 
 /** A table and a Markdown report list the models, which are in the ledger. Tasks without usage have no models. */
 const hasHistory = (format: ExportFormat, history: boolean) => (task: Task) =>
-  history || ((isTable(format) || format === "md") && task.usage !== null)
+  history || ((isTable(format) || format === "md") && task.usage !== undefined)
 
 /** The tasks, with their attempts where they are wanted. */
 const withHistory = (

@@ -1,4 +1,5 @@
 /** `baton verify` */
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { StopReason } from "@baton/core/StopReason"
 import { TaskId } from "@baton/core/Task"
 import * as Usage from "@baton/core/Usage"
@@ -30,7 +31,7 @@ const Result = Schema.Struct({
   unverified: Found,
   /** Why the verification ended; `Drained` if all outputs were verified. */
   reason: StopReason,
-  usage: Schema.NullOr(Usage.Usage),
+  usage: optionalNullOr(Usage.Usage),
   /** With `--requeue`: the tasks of rejected outputs that are pending again. */
   requeued: Schema.Array(TaskId)
 })
@@ -93,7 +94,7 @@ const print = Effect.fnUntraced(function* (verdicts: Verdicts) {
   if (total === 0) return
   yield* printFindings(rejected)
   const took = elapsed(Duration.seconds(elapsedSeconds))
-  const used = verdicts.usage === null ? "" : `, ${usage(verdicts.usage)}`
+  const used = verdicts.usage === undefined ? "" : `, ${usage(verdicts.usage)}`
   yield* writeLine(safe`${number(passed)} of ${count(total, "output")} pass (${took}${used}).`)
   if (requeued.length > 0) {
     const again = requeued.length === 1 ? "it" : "them"

@@ -92,7 +92,7 @@ const textOf = (
   const left = counts.pending + counts.in_progress
   const lines: ReadonlyArray<readonly [string, string | undefined]> = [
     ["attempts", failed === 0 ? undefined : `${count(stats.tasksStarted, "attempt")}, ${failed} of them failed`],
-    ["used", stats.usage === null ? undefined : usage(stats.usage)],
+    ["used", stats.usage === undefined ? undefined : usage(stats.usage)],
     ["failed", counts.failed === 0 ? undefined : `${count(counts.failed, "task")}, in the dead-letter queue`],
     ["in review", counts.in_review === 0 ? undefined : `${count(counts.in_review, "output")} for a person`],
     ["left", left === 0 ? undefined : count(left, "task")],

@@ -46,7 +46,7 @@ export interface Verdicts {
   /** The outputs that the verifier returned no verdict for. */
   readonly unverified: ReadonlyArray<Finding>
   readonly reason: StopReason
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
   readonly elapsedSeconds: number
   /** The rejected tasks that are pending again. */
   readonly requeued: ReadonlyArray<TaskId>
@@ -117,7 +117,7 @@ const executorOf = (
       const outputs = attempts.flatMap(({ execution }) => (execution === null ? [] : [execution]))
       const last = outputs.at(-1)
       if (last === undefined) return yield* noOutput("The task has no output.")
-      return { ...last, usage: null }
+      return { ...last, usage: undefined }
     }).pipe(Effect.catchTag("TaskStoreError", ({ message }) => noOutput(message)))
   )
 

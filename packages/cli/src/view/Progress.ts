@@ -67,7 +67,7 @@ export class Progress {
   failuresInARow = 0
   /** The durations of attempts that completed or failed in this run. */
   readonly durations = new Durations()
-  usage: Usage.Usage | null = null
+  usage: Usage.Usage | undefined = undefined
   breaker: BreakerState | undefined
   paused = false
   /** The paused queues of the run, by name. */
@@ -236,8 +236,8 @@ export class Progress {
     this.latest = [failure, ...this.latest.slice(0, maxLatest - 1)]
   }
 
-  private spend(usage: Usage.Usage | null): void {
-    if (usage !== null) this.usage = Usage.add(this.usage, usage)
+  private spend(usage: Usage.Usage | undefined): void {
+    if (usage !== undefined) this.usage = Usage.add(this.usage, usage)
   }
 }
 

@@ -65,8 +65,8 @@ const taskColumns: TaskColumns = [
   { name: "cacheWriteTokens", type: "INT64", value: ({ usage }) => usage?.cacheWriteTokens ?? null },
   { name: "costUsd", type: "DOUBLE", value: ({ usage }) => usage?.costUsd ?? null },
   { name: "metadata", type: "STRING", value: (task) => JSON.stringify(task.metadata) },
-  { name: "costAtLeastUsd", type: "DOUBLE", value: ({ usage }) => (usage === null ? null : Usage.minUsd(usage)) },
-  { name: "costAtMostUsd", type: "DOUBLE", value: ({ usage }) => (usage === null ? null : Usage.maxUsd(usage)) },
+  { name: "costAtLeastUsd", type: "DOUBLE", value: ({ usage }) => (usage === undefined ? null : Usage.minUsd(usage)) },
+  { name: "costAtMostUsd", type: "DOUBLE", value: ({ usage }) => (usage === undefined ? null : Usage.maxUsd(usage)) },
   { name: "models", type: "STRING", value: ({ history = [] }) => models(history).join(" ") }
 ]
 
@@ -142,7 +142,7 @@ const section = (task: TaskWithHistory): string => {
     taskWord(task),
     ...(task.status === "completed" ? [task.verified ? "verified" : "not verified"] : []),
     count(task.attempts, "attempt"),
-    ...(task.usage === null ? [] : [usage(task.usage)]),
+    ...(task.usage === undefined ? [] : [usage(task.usage)]),
     ...models(task.history ?? []).map(markdownText)
   ]
   return [

@@ -80,7 +80,7 @@ const figures = (progress: Progress, view: View, style: Style): ReadonlyArray<Pa
   if (!view.endless && !paused && !draining && remaining !== undefined) add(`ETA ${clock(remaining)}`, none, 0)
   add(clock(progress.elapsedMillis(now)), style.dim, 4)
   const { usage } = progress
-  if (usage !== null && usage.costUsd !== 0) add(cost(usage), none, 3)
+  if (usage !== undefined && usage.costUsd !== 0) add(cost(usage), none, 3)
   return parts
 }
 

@@ -28,7 +28,7 @@ export const Snapshot = Schema.Struct({
   total: Schema.Int,
   counts: Counts,
   /** The queues that the counts are of, by name. */
-  queues: Schema.Array(Schema.Struct({ queue: Schema.String, ...Counts.fields, usage: Schema.NullOr(Usage.Usage) })),
+  queues: Schema.Array(Schema.Struct({ queue: Schema.String, ...Counts.fields, usage: optionalNullOr(Usage.Usage) })),
   /** Whether runs on this store are paused. */
   paused: Schema.Boolean,
   /** The tasks in progress that a worker has claimed and not started, of at most 1000. */
@@ -56,8 +56,8 @@ export const Snapshot = Schema.Struct({
     /** The number of tasks that were read: at most 1000 with each of the three statuses. */
     examined: Schema.Int
   }),
-  /** The usage of all tasks; null if nothing was metered. */
-  usage: Schema.NullOr(Usage.Usage),
+  /** The usage of all tasks; absent if nothing was metered. */
+  usage: optionalNullOr(Usage.Usage),
   /** The budgets of the queues that have one, by the name of the queue. */
   budgets: Schema.Array(QueueBudget),
   /** The concurrency that was set for running workers, in queues with tasks in progress. */
@@ -93,7 +93,7 @@ export const read: Effect.Effect<Snapshot, TaskStoreError, TaskStore> = Effect.g
     total,
     counts,
     queues,
-    usage: queues.reduce<Usage.Usage | null>((sum, { usage }) => Usage.add(sum, usage), null),
+    usage: queues.reduce<Usage.Usage | undefined>((sum, { usage }) => Usage.add(sum, usage), undefined),
     paused,
     pauses: store.pauses === undefined ? [] : (yield* store.pauses.list).map(pausedQueue),
     ...(counts.in_progress === 0 ? { claimed: 0 } : yield* underWay),
@@ -291,7 +291,7 @@ const inProgressNote = ({ claimed, oldestRunning }: Snapshot): string =>
   ].join("; ")
 
 const usedLines = ({ usage: used }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> =>
-  used === null ? [] : ["", `${style.bold("Used")}  ${fit(usage(used), columns - 6)}`]
+  used === undefined ? [] : ["", `${style.bold("Used")}  ${fit(usage(used), columns - 6)}`]
 
 /** One line for the budget of the only queue, and a list for several. */
 const budgetReport = ({ budgets, queues }: Snapshot, { columns, style }: Canvas): ReadonlyArray<string> => {

@@ -153,7 +153,7 @@ const details = (
         : `${count(stats.tasksReleased, "task")}, pending again; the attempt does not count`
     ],
     ["taken over", stats.leasesLost === 0 ? "" : `${count(stats.leasesLost, "task")} by other workers`],
-    ["used", stats.usage === null ? "" : usage(stats.usage)],
+    ["used", stats.usage === undefined ? "" : usage(stats.usage)],
     ...byModel(models),
     ["failed", counts.failed === 0 ? "" : `${count(counts.failed, "task")}, in the dead-letter queue`],
     [

@@ -79,7 +79,7 @@ const entriesOf = ({ dependencies, progress, task }: TaskDetails, { style }: Can
     ["Own model", firstLine(task.overrides.model ?? "")],
     ["Own system", firstLine(task.overrides.system ?? "")],
     ["Depends on", dependencies.map(([id, status]) => dependency(style, id, status)).join(", ")],
-    ["Used", task.usage === null ? "" : usage(task.usage)]
+    ["Used", task.usage === undefined ? "" : usage(task.usage)]
   ]
   return entries.filter(([, value]) => value !== "")
 }
@@ -197,7 +197,7 @@ const attemptReport = (
     ...output(attempt, options.before, style),
     ...labelled("Error", attempt.error ?? "", style),
     ...verdict(attempt, style),
-    ...labelled("Used", attempt.usage === null ? "" : usage(attempt.usage), style),
+    ...labelled("Used", attempt.usage === undefined ? "" : usage(attempt.usage), style),
     ...labelled("Judge", judge(attempt), style),
     ...executionDetails(attempt, style)
   ]
@@ -205,7 +205,8 @@ const attemptReport = (
 
 /** The models of the judge and their part of the usage. */
 const judge = ({ verification }: Attempt): string => {
-  const used = verification === null || verification.usage === null ? [] : [`${usage(verification.usage)} of the total`]
+  const used =
+    verification === null || verification.usage === undefined ? [] : [`${usage(verification.usage)} of the total`]
   return [...judgesOf(verification), ...used].join(", ")
 }
 

@@ -43,7 +43,7 @@ export const taskColumns =
     const cost: Column<Task> = {
       header: "COST",
       align: "right",
-      text: ({ usage }) => (usage === null ? "" : costOf(usage).replace("cost unknown", "unknown"))
+      text: ({ usage }) => (usage === undefined ? "" : costOf(usage).replace("cost unknown", "unknown"))
     }
     return [
       { header: "ID", flexible: true, text: (task) => firstLine(task.id) },
@@ -52,7 +52,7 @@ export const taskColumns =
       { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),
       ...(first.some((task) => task.concurrencyKey !== null) ? [key] : []),
-      ...(first.some((task) => task.usage !== null) ? [cost] : []),
+      ...(first.some((task) => task.usage !== undefined) ? [cost] : []),
       { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
       { header: "DESCRIPTION", text: (task) => firstLine(task.description) }
     ]

@@ -8,7 +8,7 @@ import { add, baton, claim, test, text } from "./harness.ts"
 const judged = Effect.fnUntraced(function* (id: string) {
   yield* add({ id, description: `Write ${id}.` })
   const judge = { models: ["judge"], criteria: "Prices are in EUR." }
-  const nothing = { attemptUsage: null, usage: null, execution: Execution.make({ output: "a draft" }) }
+  const nothing = { execution: Execution.make({ output: "a draft" }) }
   const store = yield* TaskStore.TaskStore
   const first = yield* claim()
   yield* store.settle([

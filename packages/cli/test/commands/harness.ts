@@ -117,7 +117,7 @@ export const text = (...lines: ReadonlyArray<string>) => lines.map((line) => `${
 
 const lease = Duration.hours(1)
 
-const nothing = { attemptUsage: null, usage: null, execution: null, verification: null }
+const nothing = { execution: null, verification: null }
 
 /** Claims the first task. */
 export const claim = (owner = "worker-1") =>

@@ -14,9 +14,7 @@ const inReview = Effect.fnUntraced(function* (id: string) {
         taskId: task.id,
         token,
         execution: Execution.make({ output: "a draft" }),
-        verification: Verification.review("The judge was unsure."),
-        attemptUsage: null,
-        usage: null
+        verification: Verification.review("The judge was unsure.")
       }
     ])
   )

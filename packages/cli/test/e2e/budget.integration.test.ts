@@ -1,4 +1,4 @@
-import { Usage } from "@baton/core"
+import { OptionalKey, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, type Scope } from "effect"
 import { type Answer, reply } from "../../../adapters/test/claude/server/Answer.ts"
@@ -9,7 +9,7 @@ import { QueueBudget } from "../../src/view/budgets.ts"
 import { baton, folder, list, start } from "./baton.ts"
 
 const decodeUsages = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(Schema.Array(Schema.Struct({ usage: Schema.NullOr(Usage.Usage) })))
+  Schema.fromJsonString(Schema.Array(Schema.Struct({ usage: OptionalKey.optionalNullOr(Usage.Usage) })))
 )
 
 const decodeBudgets = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(QueueBudget)))

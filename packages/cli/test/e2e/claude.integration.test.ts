@@ -1,4 +1,4 @@
-import { StopReason, Usage } from "@baton/core"
+import { OptionalKey, StopReason, Usage } from "@baton/core"
 import { LLMock } from "@copilotkit/aimock"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -56,7 +56,7 @@ const decodeVerdicts = Schema.decodeUnknownSync(
       passed: Schema.Int,
       rejected: Schema.Array(Schema.Struct({ id: Schema.String, feedback: Schema.String })),
       reason: StopReason.StopReason,
-      usage: Schema.NullOr(Usage.Usage)
+      usage: OptionalKey.optionalNullOr(Usage.Usage)
     })
   )
 )

@@ -38,7 +38,7 @@ const usage: Usage.Usage = {
 
 const odd = 'NUL \0, a lone half \ud83d, 𝕏, \u2028, "quotes" and \\ at the\nend\r\n'
 
-const nothing = { attemptUsage: null, usage: null, execution: null, verification: null }
+const nothing = { execution: null, verification: null }
 
 /** Tasks of every kind, with every field that a store keeps. */
 const fill = Effect.fnUntraced(function* (store: Store) {

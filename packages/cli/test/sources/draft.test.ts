@@ -181,7 +181,6 @@ describe("draft", () => {
         feedback: null,
         verified: true,
         requeues: 0,
-        usage: null,
         createdAt: "…",
         updatedAt: "…",
         kept: 1

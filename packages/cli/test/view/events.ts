@@ -30,8 +30,7 @@ export const resumed = (seconds: number, id: string): AnyEvent => ({
 export const executed = (seconds: number, id: string): AnyEvent => ({
   _tag: "TaskExecuted",
   ...attempt(seconds, id, 1),
-  durationMillis: 1000,
-  usage: null
+  durationMillis: 1000
 })
 
 export const progress = (
@@ -58,7 +57,7 @@ export const completed = (seconds: number, id: string, n = 1, cost?: number | nu
   output: "",
   verified: true,
   durationMillis: 1000,
-  usage: cost === undefined ? null : costing(cost)
+  usage: cost === undefined ? undefined : costing(cost)
 })
 
 export const inReview = (seconds: number, id: string): AnyEvent => ({
@@ -67,8 +66,7 @@ export const inReview = (seconds: number, id: string): AnyEvent => ({
   ...attempt(seconds, id, 1),
   output: "a draft",
   reason: "The judge is unsure.",
-  durationMillis: 1000,
-  usage: null
+  durationMillis: 1000
 })
 
 export const retried = (seconds: number, id: string, n: number, delayMillis: number): AnyEvent => ({
@@ -77,8 +75,7 @@ export const retried = (seconds: number, id: string, n: number, delayMillis: num
   ...attempt(seconds, id, n),
   feedback: "try harder",
   delayMillis,
-  durationMillis: 1000,
-  usage: null
+  durationMillis: 1000
 })
 
 export const failed = (seconds: number, id: string, feedback: string, n = 3): AnyEvent => ({
@@ -86,8 +83,7 @@ export const failed = (seconds: number, id: string, feedback: string, n = 3): An
   outcome: "failed",
   ...attempt(seconds, id, n),
   feedback,
-  durationMillis: 1000,
-  usage: null
+  durationMillis: 1000
 })
 
 export const cancelled = (seconds: number, id: string): AnyEvent => ({
@@ -130,7 +126,6 @@ export const stats = (fields: Partial<Stats.Stats> = {}): Stats.Stats => ({
   leasesLost: 0,
   elapsedSeconds: 10,
   successRate: 1,
-  usage: null,
   ...fields
 })
 

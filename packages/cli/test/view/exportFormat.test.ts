@@ -23,7 +23,6 @@ const task: Task.Task = {
   feedback: null,
   verified: true,
   requeues: 0,
-  usage: null,
   createdAt: at,
   updatedAt: at
 }
@@ -38,8 +37,7 @@ const ran = (model: string): Attempt.Attempt => ({
   execution: Execution.make({ output: "", metadata: { model } }),
   verification: null,
   outcome: "completed",
-  error: null,
-  usage: null
+  error: null
 })
 
 const render = (changes: Partial<TaskWithHistory>) =>

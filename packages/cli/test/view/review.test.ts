@@ -28,9 +28,7 @@ const inReview = (outputs: readonly [string, string]) =>
           verification: Verification.review(
             "The verifier is only 40% sure.",
             Verification.pass({ confidence: 0.4, models: ["judge"] })
-          ),
-          attemptUsage: null,
-          usage: null
+          )
         }
       ])
       if (output === outputs[0]) {

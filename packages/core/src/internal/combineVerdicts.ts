@@ -17,9 +17,9 @@ export const vote =
   (votes: ReadonlyArray<Vote>): Effect.Effect<Verification, VerificationError | SafetyStop> => {
     const verdicts = votes.filter(Result.isSuccess).map(({ success }) => success)
     const errors = votes.filter(Result.isFailure).map(({ failure }) => failure)
-    const usage = [...verdicts, ...errors].reduce<Usage.Usage | null>(
+    const usage = [...verdicts, ...errors].reduce<Usage.Usage | undefined>(
       (sum, vote) => ("usage" in vote ? Usage.add(sum, vote.usage) : sum),
-      null
+      undefined
     )
     const decisive = errors.find((error) => error._tag === "SafetyStop" || error.reason === "Fatal")
     if (decisive !== undefined) return Effect.fail(withUsage(decisive, usage))
@@ -41,16 +41,20 @@ export const vote =
   }
 
 /** The verdict of the verifiers that agree, with the lowest confidence among them. */
-const verdictOf = (passed: boolean, side: ReadonlyArray<Verification>, usage: Usage.Usage | null): Verification => ({
+const verdictOf = (
+  passed: boolean,
+  side: ReadonlyArray<Verification>,
+  usage: Usage.Usage | undefined
+): Verification => ({
   passed,
   confidence: side.reduce((least, { confidence }) => Math.min(least, confidence), 1),
   feedback: side.flatMap(({ feedback }) => (feedback === "" ? [] : [feedback])).join("\n"),
   issues: side.flatMap(({ issues }) => issues),
-  usage
+  ...(usage === undefined ? undefined : { usage })
 })
 
-const withUsage = (error: VerificationError | SafetyStop, usage: Usage.Usage | null) =>
-  error._tag === "SafetyStop" || usage === null
+const withUsage = (error: VerificationError | SafetyStop, usage: Usage.Usage | undefined) =>
+  error._tag === "SafetyStop" || usage === undefined
     ? error
     : new VerificationError({
         reason: error.reason,

@@ -110,7 +110,7 @@ export const Timeline = ({ attempts, onSelect, progress, selected }: Props) => (
           <span>
             took <Duration from={attempt.startedAt} to={attempt.endedAt} />
           </span>
-          {attempt.usage !== null && <span>{cost(attempt.usage)}</span>}
+          {attempt.usage !== undefined && <span>{cost(attempt.usage)}</span>}
           <span className="attempt-owner" title="Worker">
             <Plain text={attempt.owner} />
           </span>

@@ -93,7 +93,7 @@ const QueueCard = ({
               </Link>
             </li>
           ))}
-        {queue.usage !== null && (
+        {queue.usage !== undefined && (
           <li className="muted">
             {cost(queue.usage)} used, {count(totalTokens(queue.usage), "token")}
           </li>

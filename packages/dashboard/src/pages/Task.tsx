@@ -43,8 +43,8 @@ const Facts = ({
       {task.requeues > 0 && <span className="muted"> after {count(task.requeues, "requeue")}</span>}
     </Fact>
     <Fact label="Cost">
-      {task.usage === null ? <span className="muted">not metered</span> : cost(task.usage)}
-      {task.usage !== null && <span className="muted"> · {count(totalTokens(task.usage), "token")}</span>}
+      {task.usage === undefined ? <span className="muted">not metered</span> : cost(task.usage)}
+      {task.usage !== undefined && <span className="muted"> · {count(totalTokens(task.usage), "token")}</span>}
     </Fact>
     <Fact label="Added">
       <Ago at={task.createdAt} />

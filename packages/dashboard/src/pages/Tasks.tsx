@@ -59,7 +59,8 @@ const columns = column.columns([
   column.display({
     id: "cost",
     header: "Cost",
-    cell: ({ row: { original: task } }) => (task.usage === null ? <span className="muted">–</span> : cost(task.usage))
+    cell: ({ row: { original: task } }) =>
+      task.usage === undefined ? <span className="muted">–</span> : cost(task.usage)
   }),
   column.accessor("updatedAt", { header: "Changed", cell: ({ row }) => <Ago at={row.original.updatedAt} /> })
 ])

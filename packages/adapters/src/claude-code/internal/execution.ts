@@ -51,7 +51,7 @@ export const executionOf = (ended: EndedSession, settings: Settings): Execution.
     metadata,
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(retryAt === undefined ? {} : { retryAt }),
-    ...(usage === null ? {} : { usage }),
+    ...(usage === undefined ? {} : { usage }),
     ...(session.lastText === "" ? {} : { output: session.lastText })
   })
 }

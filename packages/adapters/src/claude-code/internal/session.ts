@@ -183,11 +183,11 @@ const concat = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array =>
 }
 
 /**
- * What a session used; null when that is unknown, because it was cut off. It includes all models, those of subagents too, and
+ * What a session used; undefined when that is unknown, because it was cut off. It includes all models, those of subagents too, and
  * has no cost when Claude Code guessed one of the prices.
  */
-export const usageOf = ({ answered, result, unauthorized }: Session): Usage.Usage | null => {
-  if (result === null) return unauthorized && !answered ? Usage.zero : null
+export const usageOf = ({ answered, result, unauthorized }: Session): Usage.Usage | undefined => {
+  if (result === null) return unauthorized && !answered ? Usage.zero : undefined
   const models = Object.values(result.modelUsage ?? {})
   const sum = (count: (model: (typeof models)[number]) => number | null | undefined) =>
     models.reduce((total, model) => total + Math.trunc(count(model) ?? 0), 0)

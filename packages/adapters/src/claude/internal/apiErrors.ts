@@ -49,7 +49,7 @@ export interface Reported {
   readonly body: unknown
   readonly headers: Headers | undefined
   readonly nowMillis: number
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
   /** Removes the key from the server's text. */
   readonly hide?: ((text: string) => string) | undefined
 }
@@ -73,7 +73,7 @@ export const fromApi = ({ body, headers, hide = identity, nowMillis, status, usa
     ...(status === undefined ? undefined : { status }),
     ...(requestId === undefined ? undefined : { requestId }),
     ...(wait === undefined ? undefined : { retryAfter: wait }),
-    usage: Option.isNone(envelope) && status !== undefined && proxyTimeouts.has(status) ? null : usage
+    usage: Option.isNone(envelope) && status !== undefined && proxyTimeouts.has(status) ? undefined : usage
   })
 }
 

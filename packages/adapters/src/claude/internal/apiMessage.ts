@@ -78,9 +78,9 @@ const toolUsesOf = ({ content, usage }: ApiMessage): ServerTools.ToolUses => ({
 })
 
 /** Null where the server does not count: it then leaves out one of the two numbers that every API has. */
-const usageOf = (message: ApiMessage, { billing, model, prices }: Context): Usage | null => {
+const usageOf = (message: ApiMessage, { billing, model, prices }: Context): Usage | undefined => {
   const usage: typeof ApiUsage.Type = message.usage ?? {}
-  if (typeof usage.input_tokens !== "number" || typeof usage.output_tokens !== "number") return null
+  if (typeof usage.input_tokens !== "number" || typeof usage.output_tokens !== "number") return undefined
   // The split by lifetime is a detail of the sum: where it does not add up, the sum holds.
   const fiveMinutes = usage.cache_creation?.ephemeral_5m_input_tokens ?? 0
   const hour = usage.cache_creation?.ephemeral_1h_input_tokens ?? 0

@@ -25,7 +25,7 @@ export const read = (
         headers: undefined,
         nowMillis,
         // An answer that had not begun cost nothing.
-        usage: hasBegun ? null : Usage.zero,
+        usage: hasBegun ? undefined : Usage.zero,
         hide
       })
   })

@@ -84,8 +84,8 @@ export interface Worker extends Schema.Schema.Type<typeof Worker> {}
 export const Queue = Schema.Struct({
   queue: QueueName,
   ...Counts.fields,
-  /** The usage of all tasks of the queue; null if nothing was metered. */
-  usage: Schema.NullOr(Usage),
+  /** The usage of all tasks of the queue; absent if nothing was metered. */
+  usage: optionalNullOr(Usage),
   /** A worker without tasks in progress is not known. Read once a second at most. */
   workers: Schema.Struct({
     total: Schema.Int,
@@ -277,7 +277,7 @@ export const Attempt = Schema.Struct({
   output: Schema.NullOr(Text),
   /** The executor's own confidence in its output. */
   confidence: Schema.NullOr(Schema.Finite),
-  executionUsage: Schema.NullOr(Usage),
+  executionUsage: optionalNullOr(Usage),
   executionMetadata: metadata,
   verification: Schema.NullOr(Verification),
   error: Schema.NullOr(Text)

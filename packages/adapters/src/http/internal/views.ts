@@ -30,7 +30,7 @@ export const attempt = ({ error, execution, verification, ...rest }: Attempts.At
   ...rest,
   output: execution === null ? null : cut(execution.output, limit),
   confidence: execution?.confidence ?? null,
-  executionUsage: execution?.usage ?? null,
+  ...(execution?.usage === undefined ? undefined : { executionUsage: execution.usage }),
   executionMetadata: execution?.metadata ?? {},
   verification: verification === null ? null : { ...verification, feedback: cut(verification.feedback, limit) },
   error: cutOrNull(error, limit)

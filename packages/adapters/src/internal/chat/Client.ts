@@ -150,15 +150,15 @@ export interface ModelInfo {
 }
 
 /**
- * The usage of a request, from its exit; null when it is unknown, because the request was cut off after it was sent.
+ * The usage of a request, from its exit; undefined when it is unknown, because the request was cut off after it was sent.
  *
  * @category getters
  * @since 0.1.0
  */
-export const usageOf = (exit: Exit.Exit<Reply, ModelError | SafetyStop>): Usage.Usage | null => {
+export const usageOf = (exit: Exit.Exit<Reply, ModelError | SafetyStop>): Usage.Usage | undefined => {
   if (Exit.isSuccess(exit)) return exit.value.usage
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   // A budget refused it.
   if (error?._tag === "SafetyStop") return Usage.zero
-  return error?.usage ?? null
+  return error?.usage
 }

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { Usage } from "@baton/core/Usage"
 import type { Duration } from "effect/Duration"
 import * as Schema from "effect/Schema"
@@ -28,8 +29,8 @@ export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
   status: Schema.optionalKey(Schema.Int),
   requestId: Schema.optionalKey(Schema.String),
   retryAfter: Schema.optionalKey(Schema.Duration),
-  /** What the request used; `null` when that is unknown, because it broke off after the server began to answer. */
-  usage: Schema.NullOr(Usage),
+  /** What the request used. Absent when that is unknown, because it broke off after the server began to answer. */
+  usage: optionalNullOr(Usage),
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   /** The same error with some other fields. */
@@ -37,7 +38,7 @@ export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
     readonly reason?: ModelError["reason"]
     readonly message?: string
     readonly retryAfter?: Duration
-    readonly usage?: Usage | null
+    readonly usage?: Usage | undefined
   }): ModelError {
     return new ModelError({
       reason: this.reason,

@@ -269,7 +269,7 @@ const settle = (
   now: number
 ): void => {
   if (admission.state !== "sent") return Pool.withdraw(pool, admission, now)
-  if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value?.usage ?? null, now)
+  if (Exit.isSuccess(exit)) return Pool.answered(pool, admission, exit.value?.usage, now)
   const error = Option.getOrUndefined(Exit.findErrorOption(exit))
   if (error === undefined || error._tag === "SafetyStop") return Pool.interrupted(pool, admission, now)
   Pool.failed(pool, admission, error, now)

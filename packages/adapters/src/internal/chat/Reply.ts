@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import { Usage } from "@baton/core/Usage"
 import * as Schema from "effect/Schema"
 
@@ -36,8 +37,8 @@ export const Reply = Schema.Struct({
   stopReason: Schema.String,
   /** Why it refused, where the API gives a reason. */
   refusal: Schema.NullOr(Schema.String),
-  /** What this answer used: zero when it came from the response cache; null when the server did not count it. */
-  usage: Schema.NullOr(Usage),
+  /** What this answer used: zero when it came from the response cache. Absent when the server did not count it. */
+  usage: optionalNullOr(Usage),
   billing: Billing,
   /** How often it used the tools that the API runs; absent where it used none. */
   toolUses: Schema.optionalKey(

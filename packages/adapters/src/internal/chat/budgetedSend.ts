@@ -92,7 +92,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         const expected = atLeast > 0 ? undefined : sizes.expected(waiting)
         if (expected !== undefined) return expected
         // The answers of a batch arrive one after the other: after the last one, all the others are estimated better.
-        return atLeast === 0 && sizes.count() > 0 && similar.running > 0 ? null : worst(usual())
+        return atLeast === 0 && sizes.count() > 0 && similar.running > 0 ? undefined : worst(usual())
       }
 
       /** While little is known, the first requests go one by one, then each reply lets one more go: the others wait to reserve less. */
@@ -104,7 +104,8 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
         }
         const isKnown = atLeast > 0 || (similar.sizes.usual() !== undefined && bounds.isLearnedFor(request))
         if (isKnown || explorer === undefined) return worst(usual())
-        if (!similar.exploring.has(explorer) && similar.exploring.size >= Math.max(1, similar.replies - 1)) return null
+        if (!similar.exploring.has(explorer) && similar.exploring.size >= Math.max(1, similar.replies - 1))
+          return undefined
         similar.exploring.add(explorer)
         return worst(usual())
       }
@@ -164,7 +165,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
                   ? exit.value === null
                   : !wasSent && Cause.hasInterruptsOnly(exit.cause)
                 if (isUnsent) return Usage.zero
-                return Exit.isSuccess(exit) ? (exit.value?.usage ?? null) : usageOf(Exit.failCause(exit.cause))
+                return Exit.isSuccess(exit) ? exit.value?.usage : usageOf(Exit.failCause(exit.cause))
               },
               // It stays in its batch, and the same request of a later attempt gets its reply.
               isResumable: isBatch,
@@ -203,7 +204,7 @@ export const make = (client: ClientService, prices: Pricing.PriceTable, { provid
             learnFromStore(similar, usagesIn(attempts, request.model, about.purpose))
           )
     if (learning !== undefined && isNew(similar)) yield* learning
-    let usage: Usage.Usage | null = null
+    let usage: Usage.Usage | undefined
     for (let atLeast = 0; ;) {
       // An earlier attempt has reserved for it, so it is sent even where the budget is used up.
       const isResumed = client.isInBatch === undefined ? false : yield* client.isInBatch(request, about)
@@ -285,10 +286,13 @@ const wasCutOff = ({ stopReason }: Reply, maxTokens: number, request: MessageReq
 
 /** Whether the maximum of an earlier run cut the answer off: a reply of its batch answers the same request of this run. */
 const isOlder = ({ billing, stopReason, usage }: Reply, request: MessageRequest): boolean =>
-  stopReason === "max_tokens" && billing === "batch" && usage !== null && usage.outputTokens < request.max_tokens / 2
+  stopReason === "max_tokens" &&
+  billing === "batch" &&
+  usage !== undefined &&
+  usage.outputTokens < request.max_tokens / 2
 
 const learn = (sizes: AnswerSizes.AnswerSizes, { cached, usage }: Reply, isCutOff: boolean): void => {
-  if (cached || usage === null) return
+  if (cached || usage === undefined) return
   if (isCutOff) sizes.addCutOff(usage.outputTokens)
   else sizes.add(usage)
 }
@@ -342,7 +346,7 @@ const describe = (span: Tracer.Span, exit: Exit.Exit<Reply, ModelError | SafetyS
   span.attribute("gen_ai.response.id", id)
   span.attribute("gen_ai.response.model", model)
   span.attribute("gen_ai.response.finish_reasons", [stopReason])
-  if (usage !== null) {
+  if (usage !== undefined) {
     const { cacheReadTokens, cacheWriteTokens, inputTokens, outputTokens } = usage
     span.attribute("gen_ai.usage.input_tokens", inputTokens + cacheReadTokens + cacheWriteTokens)
     span.attribute("gen_ai.usage.output_tokens", outputTokens)

@@ -37,18 +37,18 @@ interface Names {
 
 export const make = ({ answer, api, ifRefused }: Names): ConnectionErrors => {
   const noAnswerWithin = (duration: string) =>
-    error("TimedOut", "timeout", `${api} did not begin to answer within ${duration}`, undefined, null)
+    error("TimedOut", "timeout", `${api} did not begin to answer within ${duration}`, undefined, undefined)
   const silentFor = (duration: string, requestId: string | undefined) =>
-    error("TimedOut", "idle", `${answer} stopped in the middle: nothing came for ${duration}`, requestId, null)
+    error("TimedOut", "idle", `${answer} stopped in the middle: nothing came for ${duration}`, requestId, undefined)
   return {
     noAnswerWithin,
     silentFor,
     tookLongerThan: (duration) =>
-      error("TimedOut", "timeout", `${answer} took longer than ${duration}`, undefined, null),
+      error("TimedOut", "timeout", `${answer} took longer than ${duration}`, undefined, undefined),
     connectionFailed: (cause, host) => {
       const code = codeOf(cause)
       if (code === "UND_ERR_HEADERS_TIMEOUT") return noAnswerWithin(nodesLimit)
-      const usage = neverEstablished(code) ? Usage.zero : null
+      const usage = neverEstablished(code) ? Usage.zero : undefined
       const hint = code === "ECONNREFUSED" && ifRefused !== undefined ? `: ${ifRefused}` : ""
       return error(
         "Transient",
@@ -62,17 +62,17 @@ export const make = ({ answer, api, ifRefused }: Names): ConnectionErrors => {
       const code = codeOf(cause)
       if (code === "UND_ERR_BODY_TIMEOUT") return silentFor(nodesLimit, requestId)
       const what = `The connection was lost in the middle of ${inSentence(answer)}${inBrackets(code)}`
-      return error("Transient", "network", what, requestId, null)
+      return error("Transient", "network", what, requestId, undefined)
     },
-    truncated: (requestId) => error("Transient", "truncated", `${answer} ended in the middle`, requestId, null),
-    malformed: (what, requestId) => error("Failed", "malformed", what, requestId, null),
+    truncated: (requestId) => error("Transient", "truncated", `${answer} ended in the middle`, requestId, undefined),
+    malformed: (what, requestId) => error("Failed", "malformed", what, requestId, undefined),
     webPage: (requestId) =>
       error(
         "Fatal",
         "malformed",
         `A web page answered instead of ${inSentence(api)}: check the base URL, and any proxy between this machine and the API`,
         requestId,
-        null
+        undefined
       ),
     misconfigured: (what) => error("Fatal", "configuration", what, undefined, Usage.zero)
   }
@@ -85,7 +85,7 @@ const error = (
   type: string,
   message: string,
   requestId: string | undefined,
-  usage: Usage.Usage | null
+  usage: Usage.Usage | undefined
 ): ModelError => {
   const end = message.endsWith("?") ? "" : "."
   return new ModelError({

@@ -18,7 +18,7 @@ export interface Turns {
   readonly last: Reply
   readonly replies: ReadonlyArray<Reply>
   readonly text: string
-  readonly usage: Usage | null
+  readonly usage?: Usage | undefined
   readonly maxTokens: number
   /** The models that did not answer before the one that did. */
   readonly passed: ReadonlyArray<string>
@@ -48,7 +48,7 @@ export const fromReply = (
         message,
         metadata: { ...metadata, ...more },
         ...(text === "" ? undefined : { output: text }),
-        ...(usage === null ? undefined : { usage })
+        ...(usage === undefined ? undefined : { usage })
       })
     )
 
@@ -111,7 +111,7 @@ export const fromError = (
     /** Whether the task names the model itself, so that other tasks do not depend on it. */
     readonly isOwnModel: boolean
     /** The usage of the turns before it included. */
-    readonly usage: Usage | null
+    readonly usage?: Usage | undefined
     readonly maxRetryAfter: Duration.Duration
   }
 ): ExecutionError => {
@@ -127,7 +127,7 @@ export const fromError = (
       ...(error.requestId === undefined ? undefined : { requestId: error.requestId })
     },
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
-    ...(usage === null ? undefined : { usage }),
+    ...(usage === undefined ? undefined : { usage }),
     cause: error
   })
 }

@@ -97,7 +97,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
     const messages: Array<Turn> = [...conversation]
     const replies: Array<Reply> = []
     let text = ""
-    let usage: Usage.Usage | null = used
+    let usage: Usage.Usage | undefined = used
     let container: string | undefined
 
     for (let turn = 1; ; turn++) {
@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
         max_tokens,
         messages: [...messages]
       }
-      const before: Usage.Usage | null = usage
+      const before: Usage.Usage | undefined = usage
       const key = `${context.idempotencyKey}${keySuffix}`
       const sendTurn = (onStart?: () => void) =>
         send(
@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
     }
     // No part of an answer arrives from a batch.
     const reporting = client.billing === "batch" ? identity : whileReporting(context, () => partial)
-    let used: Usage.Usage | null = null
+    let used: Usage.Usage | undefined
 
     for (const [index, model] of models.entries()) {
       const isLast = index === models.length - 1
@@ -194,7 +194,7 @@ interface Asked {
   readonly max_tokens: number
   /** Receives the text of all its turns so far. */
   readonly onText: (text: string) => void
-  readonly used: Usage.Usage | null
+  readonly used: Usage.Usage | undefined
 }
 
 /** The replies of a conversation, their text together, and their usage. */
@@ -202,13 +202,13 @@ interface Conversed {
   readonly last: Reply
   readonly replies: ReadonlyArray<Reply>
   readonly text: string
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
 }
 
 interface Failed {
   readonly _tag: "Failed"
   readonly error: ModelError
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
 }
 
 /** What the requests of all tasks have in common, or those of one task with its own model or instructions. */
@@ -271,5 +271,5 @@ const maxTokensFor = (
       })
 
 /** A request that was refused used nothing, which is not worth recording. */
-const unlessNothing = (usage: Usage.Usage | null): Usage.Usage | null =>
-  usage === null || Usage.totalTokens(usage) === 0 ? null : usage
+const unlessNothing = (usage: Usage.Usage | undefined): Usage.Usage | undefined =>
+  usage === undefined || Usage.totalTokens(usage) === 0 ? undefined : usage

@@ -62,7 +62,7 @@ export const make = (): InputBounds => {
     },
     learn: (request, { cached, usage }) => {
       // The usage includes the results of tools, whose number differs.
-      if (usage === null || cached || request.tools !== undefined) return
+      if (usage === undefined || cached || request.tools !== undefined) return
       const tokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens
       if (tokens === 0) return
       const count = confirmed.get(request.model) ?? 0

@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function* (client: ClientService, dialect:
     context: AttemptContext,
     opinion: number
   ): Effect.fn.Return<Verification, VerificationError | SafetyStop> {
-    let used: Usage.Usage | null = null
+    let used: Usage.Usage | undefined
     for (const [index, fixed] of requests.entries()) {
       const isLast = index === requests.length - 1
       const result = yield* Effect.result(askOne(fixed, { task, execution, context, opinion }))

@@ -355,8 +355,8 @@ const resetOf = (headers: Headers): number | undefined => {
   return times.length === 0 ? undefined : Math.max(...times)
 }
 
-/** A request was answered; `usage` is null when the server did not count it. */
-export const answered = (pool: RateLimitPool, admission: Admission, usage: Usage | null, now: number): void => {
+/** A request was answered; `usage` is undefined when the server did not count it. */
+export const answered = (pool: RateLimitPool, admission: Admission, usage: Usage | undefined, now: number): void => {
   pool.running--
   settle(pool, admission, usage, now)
   // One more for every window of answers: the server asks for a slow rise.
@@ -366,8 +366,8 @@ export const answered = (pool: RateLimitPool, admission: Admission, usage: Usage
 }
 
 /** Tokens from the prompt cache do not count. */
-const settle = (pool: RateLimitPool, { taken }: Admission, usage: Usage | null, now: number): void => {
-  if (usage === null) {
+const settle = (pool: RateLimitPool, { taken }: Admission, usage: Usage | undefined, now: number): void => {
+  if (usage === undefined) {
     for (const resource of tokenResources) TokenBucket.settleUnknown(pool.buckets[resource], taken[resource], now)
     return
   }
@@ -379,13 +379,13 @@ const settle = (pool: RateLimitPool, { taken }: Admission, usage: Usage | null, 
 
 export const interrupted = (pool: RateLimitPool, admission: Admission, now: number): void => {
   pool.running--
-  settle(pool, admission, null, now)
+  settle(pool, admission, undefined, now)
 }
 
 export const failed = (pool: RateLimitPool, admission: Admission, error: ModelError, now: number): void => {
   pool.running--
   const { usage } = error
-  if (usage === null || usage.inputTokens + usage.outputTokens > 0) settle(pool, admission, usage, now)
+  if (usage === undefined || usage.inputTokens + usage.outputTokens > 0) settle(pool, admission, usage, now)
   // The server counts a request that it refused, and none of its tokens.
   else
     for (const resource of tokenResources) TokenBucket.giveBack(pool.buckets[resource], admission.taken[resource], now)

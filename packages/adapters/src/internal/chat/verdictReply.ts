@@ -75,8 +75,8 @@ const noVerdict = (reason: NoVerdict["reason"], sentence: string) =>
 const because = (refusal: string | null) => (refusal === null ? "" : `: ${refusal.replace(/\.$/, "")}`)
 
 /** The error for a reply without a verdict, which was paid for. */
-export const toVerificationError = ({ message, reason }: NoVerdict, usage: Usage | null) =>
-  new VerificationError({ reason, message, ...(usage === null ? undefined : { usage }) })
+export const toVerificationError = ({ message, reason }: NoVerdict, usage: Usage | undefined) =>
+  new VerificationError({ reason, message, ...(usage === undefined ? undefined : { usage }) })
 
 /** The error for a request of the judge without a reply. */
 export const fromError = (error: ModelError, maxRetryAfter: Duration.Duration) => {
@@ -85,7 +85,7 @@ export const fromError = (error: ModelError, maxRetryAfter: Duration.Duration) =
     reason,
     message: `The judge could not be reached: ${message}`,
     ...(error.retryAfter === undefined ? undefined : { retryAfter: error.retryAfter }),
-    ...(error.usage === null ? undefined : { usage: error.usage }),
+    ...(error.usage === undefined ? undefined : { usage: error.usage }),
     cause: error
   })
 }

@@ -44,7 +44,7 @@ export const confirmed = Effect.fnUntraced(function* (
 })
 
 /** The first verdict of the majority, with the lowest confidence of the majority. */
-const majority = (side: ReadonlyArray<Verification>, usage: Usage.Usage | null): Verification => ({
+const majority = (side: ReadonlyArray<Verification>, usage: Usage.Usage | undefined): Verification => ({
   passed: side.every(({ passed }) => passed),
   confidence: side.reduce((least, { confidence }) => Math.min(least, confidence), 1),
   feedback: side[0]?.feedback ?? "",
@@ -53,11 +53,11 @@ const majority = (side: ReadonlyArray<Verification>, usage: Usage.Usage | null):
   ...modelsOf(side)
 })
 
-const withUsage = ({ cause, message, reason, retryAfter }: VerificationError, usage: Usage.Usage | null) =>
+const withUsage = ({ cause, message, reason, retryAfter }: VerificationError, usage: Usage.Usage | undefined) =>
   new VerificationError({
     reason,
     message,
     ...(retryAfter === undefined ? undefined : { retryAfter }),
-    ...(usage === null ? undefined : { usage }),
+    ...(usage === undefined ? undefined : { usage }),
     ...(cause === undefined ? undefined : { cause })
   })

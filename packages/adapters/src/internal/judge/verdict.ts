@@ -25,7 +25,7 @@ export interface Verdict extends Schema.Schema.Type<typeof Verdict> {}
 /** A rejection always has feedback, because the next attempt gets nothing else. */
 export const toVerification = (
   { confidence, feedback, issues, passed, reasoning }: Verdict,
-  usage: Usage | null
+  usage: Usage | undefined
 ): Verification.Verification => {
   if (passed) return Verification.pass({ confidence, feedback: feedback.trim(), issues, usage })
   const why = [feedback, issues.join("; "), reasoning].map((text) => text.trim()).find((text) => text !== "")

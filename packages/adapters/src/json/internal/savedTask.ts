@@ -121,7 +121,7 @@ export const extensionOf = (
     feedback: task.feedback ?? undefined,
     verified: task.verified || undefined,
     requeues: task.requeues || undefined,
-    usage: task.usage ?? undefined,
+    usage: task.usage,
     createdAt: task.createdAt,
     updatedAt: unlessEqual(task.updatedAt, task.createdAt),
     token: record.token || undefined,
@@ -149,7 +149,7 @@ const saveAttempt = (attempt: Attempt, { attempts, task }: TaskRecord.TaskRecord
         ? { ...execution, output: undefined }
         : (execution ?? undefined),
     verification: verification ?? undefined,
-    usage: usage ?? undefined
+    usage
   }
 }
 
@@ -193,7 +193,7 @@ export const toRecord = (
     feedback: baton.feedback ?? null,
     verified: baton.verified ?? false,
     requeues: baton.requeues ?? 0,
-    usage: baton.usage ?? null,
+    ...(baton.usage === undefined ? undefined : { usage: baton.usage }),
     createdAt,
     updatedAt: baton.updatedAt ?? createdAt
   }
@@ -261,7 +261,7 @@ const readAttempt = ({ execution, ...saved }: SavedAttempt, taskId: TaskId, resu
   error: saved.error ?? null,
   execution: execution === undefined ? null : { ...execution, output: execution.output ?? result },
   verification: saved.verification ?? null,
-  usage: saved.usage ?? null
+  ...(saved.usage === undefined ? undefined : { usage: saved.usage })
 })
 
 /** The output that completed a task is the task's result. */
@@ -293,6 +293,5 @@ const unknownAttempt = (task: Task, token: number): Attempt => ({
   execution: null,
   verification: null,
   outcome: "running",
-  error: null,
-  usage: null
+  error: null
 })

@@ -16,7 +16,7 @@ interface Response {
   readonly usage: Ai.Usage
 }
 
-/** Calls a language model under the budgets of the task and of the run. `usageOf` is null where the usage is unknown. */
+/** Calls a language model under the budgets of the task and of the run. `usageOf` is undefined where the usage is unknown. */
 export const make = Effect.fnUntraced(function* (costs: Costs) {
   const name = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "the language model")
   const maxOutputTokens = costs.maxOutputTokens ?? defaultMaxOutputTokens
@@ -26,9 +26,9 @@ export const make = Effect.fnUntraced(function* (costs: Costs) {
     costUsd: costs.price?.(tokens) ?? null
   })
 
-  const usageOf = ({ usage: { inputTokens, outputTokens } }: Response): Usage.Usage | null => {
+  const usageOf = ({ usage: { inputTokens, outputTokens } }: Response): Usage.Usage | undefined => {
     const { cacheRead = 0, cacheWrite = 0, total, uncached } = inputTokens
-    if (uncached === undefined && total === undefined && outputTokens.total === undefined) return null
+    if (uncached === undefined && total === undefined && outputTokens.total === undefined) return undefined
     return priced({
       inputTokens: uncached ?? Math.max(0, (total ?? 0) - cacheRead - cacheWrite),
       outputTokens: outputTokens.total ?? (outputTokens.text ?? 0) + (outputTokens.reasoning ?? 0),
@@ -37,7 +37,7 @@ export const make = Effect.fnUntraced(function* (costs: Costs) {
     })
   }
 
-  const usageOfError = ({ reason }: AiError): Usage.Usage | null => {
+  const usageOfError = ({ reason }: AiError): Usage.Usage | undefined => {
     switch (reason._tag) {
       // Refused before it reached a model.
       case "RateLimitError":
@@ -51,11 +51,11 @@ export const make = Effect.fnUntraced(function* (costs: Costs) {
       case "StructuredOutputError": {
         const { completionTokens, promptTokens } = reason.usage ?? {}
         return promptTokens === undefined || completionTokens === undefined
-          ? null
+          ? undefined
           : priced({ ...Usage.zero, inputTokens: promptTokens, outputTokens: completionTokens })
       }
       default:
-        return null
+        return undefined
     }
   }
 
@@ -75,7 +75,7 @@ export const make = Effect.fnUntraced(function* (costs: Costs) {
       spent: (exit) => {
         if (Exit.isSuccess(exit)) return usageOf(exit.value)
         const error = Cause.findErrorOption(exit.cause)
-        return Option.isSome(error) ? usageOfError(error.value) : null
+        return Option.isSome(error) ? usageOfError(error.value) : undefined
       }
     })
   }

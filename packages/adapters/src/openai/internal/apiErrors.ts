@@ -30,7 +30,7 @@ export interface Reported {
   readonly body: unknown
   readonly headers: Headers | undefined
   readonly nowMillis: number
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
   readonly model: string
   /** Where requests are sent, for a sentence. */
   readonly url: string
@@ -59,7 +59,7 @@ export const fromApi = (reported: Reported): ModelError => {
     ...(requestId === undefined ? undefined : { requestId }),
     ...(wait === undefined ? undefined : { retryAfter: wait }),
     // A proxy reports that the server took too long: the server may be processing the request, and bill it.
-    usage: Option.isNone(envelope) && (status === 504 || status === 524) ? null : usage
+    usage: Option.isNone(envelope) && (status === 504 || status === 524) ? undefined : usage
   })
 }
 

@@ -70,8 +70,8 @@ const stopReasonOf = ({ finishReason, hasTool, refusal }: Completion): string =>
 }
 
 /** Null where the server does not count. The tokens of the prompt include those of its cache. */
-const usageOf = ({ usage }: Completion, { model, prices }: Context): Usage | null => {
-  if (typeof usage?.prompt_tokens !== "number" || typeof usage.completion_tokens !== "number") return null
+const usageOf = ({ usage }: Completion, { model, prices }: Context): Usage | undefined => {
+  if (typeof usage?.prompt_tokens !== "number" || typeof usage.completion_tokens !== "number") return undefined
   const { cache_write_tokens, cached_tokens } = usage.prompt_tokens_details ?? {}
   const cacheReadTokens = Math.min(usage.prompt_tokens, cached_tokens ?? 0)
   const cacheWriteTokens = Math.min(usage.prompt_tokens - cacheReadTokens, cache_write_tokens ?? 0)

@@ -124,7 +124,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         headers: undefined,
         nowMillis,
         // An answer that had not begun cost nothing.
-        usage: hasBegun ? null : Usage.zero,
+        usage: hasBegun ? undefined : Usage.zero,
         model,
         url,
         hide

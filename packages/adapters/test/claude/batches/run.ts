@@ -59,7 +59,7 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
     if (held?.owner === owner) return held.claim.token
     if (held === undefined) yield* store.add([Task.makeNew({ id, description: id })])
     else {
-      const usage = { attemptUsage: null, usage: null }
+      const usage = {}
       yield* store.settle([
         { _tag: "Release", taskId: held.claim.task.id, token: held.claim.token, reason: "", ...usage }
       ])

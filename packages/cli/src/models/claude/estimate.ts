@@ -238,7 +238,7 @@ export const readHistory = Effect.fnUntraced(function* (options: {
   const store = yield* TaskStore
   const done = yield* Stream.runCollect(pages({ status: "completed", limit: maxExamined }))
   const ledgers = yield* Effect.forEach(
-    done.filter(({ usage }) => usage !== null),
+    done.filter(({ usage }) => usage !== undefined),
     ({ id }) => store.attempts(id),
     { concurrency: 16 }
   )

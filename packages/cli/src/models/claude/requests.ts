@@ -127,7 +127,6 @@ const task = ({ description, overrides }: TaskInput): Task.Task => ({
   feedback: null,
   verified: false,
   requeues: 0,
-  usage: null,
   createdAt: epoch,
   updatedAt: epoch
 })

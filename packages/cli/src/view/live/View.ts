@@ -60,7 +60,7 @@ export interface View {
   readonly elapsedMillis: number | undefined
   readonly ratePerSecond: number
   readonly remainingMillis: number | undefined
-  readonly usage: Usage | null
+  readonly usage?: Usage | undefined
   /** Undefined for the view of a store. */
   readonly safety: SafetyView | undefined
   readonly maxAttempts: number | undefined

@@ -86,7 +86,7 @@ const time = (view: View, style: Style): ReadonlyArray<Part> => {
 
 const usageParts = ({ safety, usage }: View, style: Style): ReadonlyArray<Part> => {
   const { maxCostUsd, maxTokens } = safety?.limits ?? {}
-  if (usage === null && maxCostUsd === undefined && maxTokens === undefined) return []
+  if (usage === undefined && maxCostUsd === undefined && maxTokens === undefined) return []
   const used = usage ?? Usage.zero
   const tokens = number(Usage.totalTokens(used))
   return [
@@ -121,12 +121,12 @@ const safety = (safety: SafetyView, { elapsedMillis, usage }: View, style: Style
   }
   if (maxCostUsd !== undefined) {
     // The budget counts the upper bound of an uncertain cost as spent.
-    const most = usage === null ? 0 : Usage.maxUsd(usage)
+    const most = usage === undefined ? 0 : Usage.maxUsd(usage)
     const left = Math.max(0, maxCostUsd - (most ?? 0))
     if (most !== null) add(`${usd(left)} left`, near(left, maxCostUsd, style))
   }
   if (maxTokens !== undefined) {
-    const left = Math.max(0, maxTokens - (usage === null ? 0 : Usage.totalTokens(usage)))
+    const left = Math.max(0, maxTokens - (usage === undefined ? 0 : Usage.totalTokens(usage)))
     add(`${number(left)} tokens left`, near(left, maxTokens, style))
   }
   if (maxDurationMillis !== undefined && elapsedMillis !== undefined) {

@@ -109,7 +109,7 @@ export const make = Effect.gen(function* () {
       elapsedMillis: undefined,
       ratePerSecond,
       remainingMillis: ratePerSecond === 0 ? undefined : ((counts.pending + counts.in_progress) / ratePerSecond) * 1000,
-      usage: queues.reduce<Usage.Usage | null>((sum, { usage }) => Usage.add(sum, usage), null),
+      usage: queues.reduce<Usage.Usage | undefined>((sum, { usage }) => Usage.add(sum, usage), undefined),
       safety: undefined,
       maxAttempts: undefined,
       tasks: slots.assign(tasks, { now, limit: maxRows, isFast: false }).map((slot) => rowOf(slot, now, undefined)),

@@ -15,7 +15,7 @@ export interface TaskHistory {
   readonly description: string
   readonly status: TaskStatus
   readonly verified: boolean
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
   readonly result: string | null
   readonly attempts: ReadonlyArray<AttemptLine>
 }
@@ -30,7 +30,7 @@ export interface AttemptLine {
   readonly endedAt: number | null
   readonly error: string | null
   readonly output: string | null
-  readonly usage: Usage.Usage | null
+  readonly usage?: Usage.Usage | undefined
 }
 
 /** Longer texts are shortened; the store has the full texts. */

@@ -190,7 +190,7 @@ const history = (task: TaskHistory): string => {
   const details = [
     words(task.status) + (task.status === "completed" && !task.verified ? ", unverified" : ""),
     count(task.attempts.length, "attempt"),
-    ...(task.usage === null ? [] : [cost(task.usage)])
+    ...(task.usage === undefined ? [] : [cost(task.usage)])
   ]
   return [
     "<details>",
@@ -210,7 +210,7 @@ const attemptLine = (attempt: AttemptLine): string => {
     Figures.at(attempt.startedAt),
     ...(attempt.endedAt === null ? ["still running"] : [Figures.took(attempt.endedAt - attempt.startedAt)]),
     ...(attempt.model === null ? [] : [attempt.model]),
-    ...(attempt.usage === null ? [] : [usage(attempt.usage)]),
+    ...(attempt.usage === undefined ? [] : [usage(attempt.usage)]),
     attempt.owner
   ]
   return [

@@ -199,7 +199,7 @@ describe("the live view", () => {
     const lines = plain(
       view({
         total: undefined,
-        usage: null,
+        usage: undefined,
         safety: { limits: {}, breaker: undefined, failuresInARow: 0, attempts: 0 }
       }),
       { columns: 79, rows: 23 }

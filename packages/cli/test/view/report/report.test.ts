@@ -34,8 +34,8 @@ const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, 
   const time = (millis: number) => DateTime.makeUnsafe(morning + millis)
   const usageOf = ({ costUsd }: Try) =>
     costUsd === undefined
-      ? null
-      : { inputTokens: 100, outputTokens: 10, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd }
+      ? undefined
+      : { usage: { inputTokens: 100, outputTokens: 10, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd } }
   const attempts = tries.map((one, index): Attempt.Attempt => ({
     taskId: Task.TaskId.make(id),
     number: index + 1,
@@ -46,13 +46,13 @@ const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, 
     execution: {
       output: `output ${index + 1} of ${id}`,
       confidence: 1,
-      usage: usageOf(one),
+      ...usageOf(one),
       metadata: one.model === undefined ? {} : { model: one.model }
     },
     verification: null,
     outcome: one.outcome,
     error: one.error ?? null,
-    usage: usageOf(one)
+    ...usageOf(one)
   }))
   const task: Task.Task = {
     id: Task.TaskId.make(id),
@@ -71,7 +71,7 @@ const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, 
     feedback: tries.at(-1)?.error ?? null,
     verified: true,
     requeues: 0,
-    usage: attempts.at(-1)?.usage ?? null,
+    usage: attempts.at(-1)?.usage,
     createdAt: time(0),
     updatedAt: time(0)
   }

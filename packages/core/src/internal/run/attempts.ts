@@ -369,4 +369,4 @@ const unverifiable = (
 const partialExecution = ({ metadata, output, usage }: ExecutionError): Execution.Execution | null =>
   output === undefined && metadata === undefined
     ? null
-    : Execution.make({ output: output ?? "", confidence: 0, usage: usage ?? null, metadata: metadata ?? {} })
+    : Execution.make({ output: output ?? "", confidence: 0, usage, metadata: metadata ?? {} })

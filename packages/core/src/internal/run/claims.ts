@@ -40,11 +40,11 @@ export class ClaimedTask {
   /** When it was allowed to start and the store had that. */
   startedAt: number | undefined = undefined
   /** The usage of this attempt so far, failed calls included. */
-  usage: Usage.Usage | null = null
+  usage: Usage.Usage | undefined = undefined
   /** What earlier attempts have used whose workers died. No settlement recorded it, so it is known as a range. */
-  lostUsage: Usage.Usage | null = null
+  lostUsage: Usage.Usage | undefined = undefined
   /** The part of `usage` that went through reservations, so that Safety has counted it already. */
-  reservedUsage: Usage.Usage | null = null
+  reservedUsage: Usage.Usage | undefined = undefined
   /** The part of `usage` that the journal of batches has committed to the budget of the queue. */
   committed: Budget.Amount = Budget.zero
   private worker: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -72,7 +72,7 @@ export class ClaimedTask {
   }
 
   /** Counts usage that an output, a verdict or an error reports. */
-  addUsage(usage: Usage.Usage | null | undefined): void {
+  addUsage(usage: Usage.Usage | undefined): void {
     this.usage = Usage.add(this.usage, usage)
   }
 
@@ -93,13 +93,13 @@ export class ClaimedTask {
   }
 
   /** The usage of the task, this attempt included. */
-  taskUsage(): Usage.Usage | null {
+  taskUsage(): Usage.Usage | undefined {
     return Usage.add(Usage.add(this.claim.task.usage, this.lostUsage), this.usage)
   }
 
   /** The usage that Safety has not counted yet. */
-  unreservedUsage(): Usage.Usage | null {
-    return this.usage !== null && this.reservedUsage !== null
+  unreservedUsage(): Usage.Usage | undefined {
+    return this.usage !== undefined && this.reservedUsage !== undefined
       ? Usage.subtract(this.usage, this.reservedUsage)
       : this.usage
   }

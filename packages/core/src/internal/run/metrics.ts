@@ -13,7 +13,7 @@ export interface AttemptBatch {
   readonly outcomes: Record<SettledOutcome, number>
   /** In milliseconds. */
   readonly durations: Array<number>
-  usage: Usage.Usage | null
+  usage: Usage.Usage | undefined
   knownCostUsd: number
 }
 
@@ -42,14 +42,14 @@ export class AttemptBatches {
     const known = this.byQueue.get(queue)
     if (known !== undefined) return known
     const outcomes = { completed: 0, in_review: 0, retried: 0, failed: 0, released: 0 }
-    const batch = { outcomes, durations: [], usage: null, knownCostUsd: 0 }
+    const batch = { outcomes, durations: [], usage: undefined, knownCostUsd: 0 }
     this.byQueue.set(queue, batch)
     return batch
   }
 }
 
-export const addUsage = (batch: AttemptBatch, usage: Usage.Usage | null): void => {
-  if (usage === null) return
+export const addUsage = (batch: AttemptBatch, usage: Usage.Usage | undefined): void => {
+  if (usage === undefined) return
   batch.usage = Usage.add(batch.usage, usage)
   batch.knownCostUsd += usage.costUsd ?? 0
 }
@@ -115,7 +115,7 @@ const ofQueue = (about: { readonly owner: string; readonly queue: string }): Que
         if (outcomes[outcome] > 0) yield* Metric.update(metric, outcomes[outcome])
       }
       if (knownCostUsd > 0) yield* Metric.update(cost, knownCostUsd)
-      if (usage === null) return
+      if (usage === undefined) return
       for (const [kind, metric] of tokens) {
         if (usage[kind] > 0) yield* Metric.update(metric, usage[kind])
       }

@@ -189,11 +189,11 @@ const makeWith = (
     return {
       granted: grantedOf(spend, granted),
       hold,
-      commit: (usage: Usage.Usage | null) =>
+      commit: (usage: Usage.Usage | undefined) =>
         Effect.sync(() => {
           // Reads the budget again, which the journal has changed.
           if (keeper !== "lease") return note(account, Budget.zero)
-          const spent = usage === null ? granted : spentBy(usage, granted)
+          const spent = usage === undefined ? granted : spentBy(usage, granted)
           free(account, granted)
           account.committed = Budget.add(account.committed, spent)
           note(account, spent)
@@ -217,7 +217,7 @@ const makeWith = (
   const book = (claimed: ClaimedTask): void => {
     const usage = claimed.unreservedUsage()
     const budget = known.get(claimed.claim.task.queue)
-    if (usage === null || budget === undefined) return
+    if (usage === undefined || budget === undefined) return
     if (usage.costUsd === null && budget.limit.nanoUsd !== undefined) halt(messages.usageWithoutPrice)
     const account = accountOf(claimed)
     const added = Budget.increase(account.unreserved, Budget.ofUsage(usage))

@@ -33,10 +33,10 @@ export const spend = (parts: RunParts, claimed: ClaimedTask): AttemptContext["sp
         onGranted?.(granted, hold)
         return Effect.onExit(restore(call), (exit) => {
           const isPaidLater = isResumable === true && Exit.hasInterrupts(exit) && isRepeated(claimed)
-          const usage = spent(exit) ?? (isPaidLater ? Usage.zero : null)
+          const usage = spent(exit) ?? (isPaidLater ? Usage.zero : undefined)
           // Without this, the ledger would say that a call that was cut off cost nothing.
           const isCommitted = isResumed || (hold !== undefined && hold.keeper() !== "lease")
-          claimed.addReservedUsage(usage ?? Usage.atMost(granted), { isUnreported: usage === null, isCommitted })
+          claimed.addReservedUsage(usage ?? Usage.atMost(granted), { isUnreported: usage === undefined, isCommitted })
           return reservation.commit(usage)
         })
       })
@@ -70,7 +70,7 @@ const countLost = (attempts: ReadonlyArray<Attempt>): number => {
     if (outcome !== "lease_expired" && outcome !== "cancelled") break
     lost++
     // Its output was saved, and with it the usage of the attempts before it.
-    if (usage !== null) break
+    if (usage !== undefined) break
   }
   return lost
 }
@@ -181,14 +181,14 @@ const both = (first: Reservation, second: Reservation): Reservation => ({
 })
 
 const overCost = ({ maxCostPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {
-  const before = usage === null ? "" : `, earlier attempts have cost ${runBudget.usd(Usage.maxUsd(usage) ?? 0)}`
+  const before = usage === undefined ? "" : `, earlier attempts have cost ${runBudget.usd(Usage.maxUsd(usage) ?? 0)}`
   const call =
     next === undefined ? "" : `, and the next call (${next.what}) can cost up to ${runBudget.usd(next.costUsd ?? 0)}`
   return `The task may cost ${runBudget.usd(maxCostPerTask)}${before}${call}. Raise maxCostPerTask (--max-cost-per-task), and requeue it.`
 }
 
 const overTokens = ({ maxTokensPerTask = 0 }: TaskLimits, { usage }: Task, next?: Spend): string => {
-  const before = usage === null ? "" : `, earlier attempts have used ${Usage.maxTokens(usage)}`
+  const before = usage === undefined ? "" : `, earlier attempts have used ${Usage.maxTokens(usage)}`
   const call = next === undefined ? "" : `, and the next call (${next.what}) can use up to ${next.tokens}`
   return `The task may use ${maxTokensPerTask} tokens${before}${call}. Raise maxTokensPerTask (--max-tokens-per-task), and requeue it.`
 }

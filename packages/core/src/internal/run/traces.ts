@@ -165,8 +165,8 @@ const ofOutcome = ({ usage }: ClaimedTask, { _tag }: Outcome.Outcome): Record<st
 })
 
 /** Usage in the names of the GenAI conventions, which have none for money. */
-const ofUsage = (usage: Usage.Usage | null): Record<string, unknown> =>
-  usage === null
+const ofUsage = (usage: Usage.Usage | undefined): Record<string, unknown> =>
+  usage === undefined
     ? {}
     : {
         "gen_ai.usage.input_tokens": usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens,

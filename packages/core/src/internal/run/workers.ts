@@ -46,7 +46,7 @@ export const make = (
   const pauseMillis = Duration.toMillis(parts.config.pauseBetweenTasks)
   const tracing = traces.make(parts)
   let busy = 0
-  let usage: Usage.Usage | null = null
+  let usage: Usage.Usage | undefined
 
   /** Why a task that was just taken is not started. */
   const reasonNotToStart = (index: number): string | undefined => {

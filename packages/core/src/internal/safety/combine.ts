@@ -36,7 +36,7 @@ const merge = (changes: ReadonlyArray<Stream.Stream<BreakerState>>): Stream.Stre
 const reserveAll = Effect.fnUntraced(function* (limits: ReadonlyArray<Limits>, spend: Spend) {
   const taken: Array<Reservation> = []
   let wanted = spend
-  const commit = (usage: Usage.Usage | null) =>
+  const commit = (usage: Usage.Usage | undefined) =>
     Effect.forEach(taken, (reservation) => reservation.commit(usage), { discard: true })
   yield* Effect.onError(
     Effect.forEach(

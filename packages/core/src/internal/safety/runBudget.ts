@@ -82,7 +82,7 @@ export const make = Effect.fnUntraced(function* (options: {
       commit: (usage) =>
         Effect.sync(() => {
           reserved = Budget.subtract(reserved, amount)
-          committed = Budget.add(committed, usage === null ? amount : spentBy(usage, amount))
+          committed = Budget.add(committed, usage === undefined ? amount : spentBy(usage, amount))
           admit()
         })
     }
@@ -153,9 +153,9 @@ export const make = Effect.fnUntraced(function* (options: {
       return Effect.ignore(Effect.flatMap(Deferred.await(entry.answer), ({ commit }) => commit(Usage.zero)))
     })
 
-  const record = (unreserved: Usage.Usage | null) =>
+  const record = (unreserved: Usage.Usage | undefined) =>
     Effect.sync(() => {
-      if (unreserved === null) return
+      if (unreserved === undefined) return
       committed = Budget.add(committed, spentBy(unreserved, Budget.zero))
       if (unreserved.costUsd === null && max.nanoUsd !== Infinity) {
         const reason = halt(

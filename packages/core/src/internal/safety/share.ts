@@ -13,7 +13,7 @@ export const leastOf = (spend: Spend, waiting: number): Budget.Amount | undefine
   const worst = worstOf(spend)
   if (spend.least === undefined) return worst
   const least = spend.least(waiting)
-  return least === null ? undefined : smaller(amountOf(least), worst)
+  return least === undefined ? undefined : smaller(amountOf(least), worst)
 }
 
 /**

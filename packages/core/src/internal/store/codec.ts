@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Types from "effect/Types"
 import { type Attempt, AttemptOutcome, type LeaseToken } from "../../Attempt.ts"
 import type { Budget } from "../../Budget.ts"
 import { Execution } from "../../Execution.ts"
@@ -64,14 +65,14 @@ const isEmpty = (record: Metadata | Overrides): boolean => {
 
 /** Most executions have no usage and no metadata: writing these by hand takes a third of the time. */
 const executionToJson = (value: Execution): string =>
-  value.usage === null && Number.isFinite(value.confidence) && isEmpty(value.metadata)
-    ? `{"output":${JSON.stringify(value.output)},"confidence":${value.confidence},"usage":null,"metadata":{}}`
+  value.usage === undefined && Number.isFinite(value.confidence) && isEmpty(value.metadata)
+    ? `{"output":${JSON.stringify(value.output)},"confidence":${value.confidence},"metadata":{}}`
     : toJson(value)
 
 export const execution = (value: Execution | null): string | null => (value === null ? null : executionToJson(value))
 
-const toJsonOrNull = (value: Execution | Verification | Usage | null): string | null =>
-  value === null ? null : toJson(value)
+const toJsonOrNull = (value: Execution | Verification | Usage | null | undefined): string | null =>
+  value === null || value === undefined ? null : toJson(value)
 
 /** A verifier without I/O often returns the same verdict object. */
 const verdictToJson = () => {
@@ -262,7 +263,8 @@ const fromJson = <S extends Schema.Codec<unknown, unknown>>(schema: S) => {
 
 const readExecution = fromJson(Execution)
 const verdict = fromJson(Verification)
-const usage = fromJson(Usage)
+const decodeUsage = Schema.decodeUnknownSync(Schema.fromJsonString(Usage))
+const usage = (value: Driver.Column): Usage => decodeUsage(value)
 const metadataFromJson = fromJson(Metadata)
 const overridesFromJson = fromJson(Overrides)
 const payload = fromJson(Schema.Json)
@@ -325,7 +327,7 @@ export const task = (row: Driver.TaskRow, hasResult = true): Task => {
     feedback: textOrNull("feedback", row.feedback),
     verified: boolean("verified", row.verified),
     requeues: number("requeues", row.requeues),
-    usage: usage(row.usage),
+    ...(row.usage === null ? undefined : { usage: usage(row.usage) }),
     createdAt: taskTime("createdAt", row.createdAt),
     updatedAt: taskTime("updatedAt", row.updatedAt),
     ...(row.startedAt === null ? undefined : { startedAt: time("startedAt", row.startedAt) })
@@ -335,8 +337,9 @@ export const task = (row: Driver.TaskRow, hasResult = true): Task => {
 export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Claim> => {
   const time = recentTimes()
   const updatedAt = recentTimes()
-  return rows.map((row) => ({
-    task: {
+  return rows.map((row) => {
+    // Without a spread, which takes a multiple of the memory: this is read for every task.
+    const task: Types.Mutable<Task> = {
       id: taskId(row.id),
       queue: text("queue", row.queue),
       description: text("description", row.description),
@@ -353,15 +356,18 @@ export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Clai
       feedback: textOrNull("feedback", row.feedback),
       verified: false,
       requeues: number("requeues", row.requeues),
-      usage: usage(row.usage),
       createdAt: time("createdAt", row.createdAt),
       updatedAt: updatedAt("updatedAt", row.updatedAt)
-    },
-    token: leaseToken(row.token),
-    checkpoint: readExecution(row.checkpoint),
-    previousOutput: output(row.previousExecution),
-    ...(row.probes === undefined ? undefined : { probes: number("probes", row.probes) })
-  }))
+    }
+    if (row.usage !== null) task.usage = usage(row.usage)
+    return {
+      task,
+      token: leaseToken(row.token),
+      checkpoint: readExecution(row.checkpoint),
+      previousOutput: output(row.previousExecution),
+      ...(row.probes === undefined ? undefined : { probes: number("probes", row.probes) })
+    }
+  })
 }
 
 /** The lease of a claim. */
@@ -391,7 +397,6 @@ export const listedTask = (row: Driver.TaskRow, hasResult: boolean): Task =>
       feedback: null,
       verified: false,
       requeues: 0,
-      usage: null,
       createdAt: DateTime.makeUnsafe(0),
       updatedAt: DateTime.makeUnsafe(0)
     })
@@ -408,7 +413,7 @@ export const attempt = (taskId: TaskId, row: Driver.AttemptRow): Attempt => ({
   verification: verdict(row.verification),
   outcome: outcome(row.outcome),
   error: textOrNull("error", row.error),
-  usage: usage(row.usage)
+  ...(row.usage === null ? undefined : { usage: usage(row.usage) })
 })
 
 export const record = (row: Driver.RecordRow): TaskRecord.TaskRecord => {
@@ -440,17 +445,20 @@ export const swept = (row: Driver.SweptRow): SweptTask => {
   }
 }
 
-export const counts = (row: Driver.CountsRow): QueueCounts => ({
-  queue: text("queue", row.queue),
-  pending: number("pending", row.pending),
-  in_progress: number("in_progress", row.in_progress),
-  in_review: number("in_review", row.in_review ?? 0),
-  completed: number("completed", row.completed),
-  failed: number("failed", row.failed),
-  cancelled: number("cancelled", row.cancelled),
-  waiting: number("waiting", row.waiting),
-  usage: UsageSum.toUsage(usageSum(row))
-})
+export const counts = (row: Driver.CountsRow): QueueCounts => {
+  const usage = UsageSum.toUsage(usageSum(row))
+  return {
+    queue: text("queue", row.queue),
+    pending: number("pending", row.pending),
+    in_progress: number("in_progress", row.in_progress),
+    in_review: number("in_review", row.in_review ?? 0),
+    completed: number("completed", row.completed),
+    failed: number("failed", row.failed),
+    cancelled: number("cancelled", row.cancelled),
+    waiting: number("waiting", row.waiting),
+    ...(usage === undefined ? undefined : { usage })
+  }
+}
 
 const usageSum = (row: Driver.CountsRow): UsageSum.UsageSum => ({
   usages: number("usages", row.usages),

@@ -160,7 +160,7 @@ const decisionRow = (attempt: Attempt, decision: ReviewDecision, at: DateTime.Ut
     ...(isEdit ? { output: execution.output } : undefined)
   }
   const verification: Verification = {
-    ...(attempt.verification ?? { passed: false, confidence: 0, feedback: "", issues: [], usage: null }),
+    ...(attempt.verification ?? { passed: false, confidence: 0, feedback: "", issues: [] }),
     decision: made
   }
   const feedback = status === "completed" ? null : Text.encode(comment)

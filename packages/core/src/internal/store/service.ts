@@ -413,7 +413,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 })
 
 /** The result of an attempt that never began. */
-const nothingDone = { execution: null, verification: null, checkpoint: null, attemptUsage: null, usage: null }
+const nothingDone = { execution: null, verification: null, checkpoint: null }
 
 const noneLost: FencedReply = { lost: [] }
 

@@ -25,7 +25,7 @@ export const settlementRow = (settlement: Settlement): SettlementRow => {
   const attemptUsage = Codec.document(settlement.attemptUsage)
   const usage = Codec.document(settlement.usage)
   const spent =
-    settlement.attemptUsage === null
+    settlement.attemptUsage === undefined
       ? Budget.zero
       : Budget.increase(settlement.committed ?? Budget.zero, Budget.ofUsage(settlement.attemptUsage))
   if (settlement._tag === "Release") {

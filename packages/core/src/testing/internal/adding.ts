@@ -54,8 +54,7 @@ export const adding: ReadonlyArray<Case> = [
         concurrencyKey: null,
         feedback: null,
         verified: false,
-        requeues: 0,
-        usage: null
+        requeues: 0
       })
       assert.equal(availableAt, createdAt)
       assert.equal(updatedAt, createdAt)

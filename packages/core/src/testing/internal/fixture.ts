@@ -108,18 +108,14 @@ export const complete = (claimed: Claim, output = "done"): Ending<"Complete"> =>
   ...leaseOf(claimed),
   execution: execution(output),
   verification: Verification.pass(),
-  verified: true,
-  attemptUsage: null,
-  usage: null
+  verified: true
 })
 
 export const sendToReview = (claimed: Claim, output = "a draft"): Ending<"Review"> => ({
   _tag: "Review",
   ...leaseOf(claimed),
   execution: execution(output),
-  verification: Verification.review("The judge was unsure.", Verification.pass({ confidence: 0.4, models: ["judge"] })),
-  attemptUsage: null,
-  usage: null
+  verification: Verification.review("The judge was unsure.", Verification.pass({ confidence: 0.4, models: ["judge"] }))
 })
 
 interface Failure {
@@ -134,9 +130,7 @@ const failure = (claimed: Claim, options?: Failure) => ({
   feedback: options?.feedback ?? "not good enough",
   execution: typeof options?.output === "string" ? execution(options.output) : null,
   verification: null,
-  checkpoint: options?.checkpoint ?? null,
-  attemptUsage: null,
-  usage: null
+  checkpoint: options?.checkpoint ?? null
 })
 
 export const retry = (claimed: Claim, options?: Failure): Ending<"Retry"> => ({
@@ -153,7 +147,7 @@ export const fail = (claimed: Claim, options?: Failure): Ending<"Fail"> => ({
 export const release = (
   claimed: Claim,
   reason = "shutting down",
-  used: Pick<Ending<"Release">, "attemptUsage" | "usage"> = { attemptUsage: null, usage: null }
+  used: Pick<Ending<"Release">, "attemptUsage" | "usage"> = {}
 ): Ending<"Release"> => ({
   _tag: "Release",
   ...leaseOf(claimed),

@@ -51,7 +51,6 @@ export const ledger: ReadonlyArray<Case> = [
         verification: null,
         outcome: "running",
         error: null,
-        usage: null,
         ended: false
       })
     })

@@ -134,11 +134,11 @@ const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.Mod
   })
 
 /** Known, bounded and unknown usage in turn, and none. */
-const nextUsage = (run: Run): Usage | null => {
+const nextUsage = (run: Run): Usage | undefined => {
   const number = ++run.metered
   switch (number % 5) {
     case 0:
-      return null
+      return undefined
     case 1:
       return atMost({ costUsd: number / 7, tokens: number })
     case 2:
@@ -149,7 +149,7 @@ const nextUsage = (run: Run): Usage | null => {
 }
 
 const settlement = (run: Run, claimed: Claim, ending: Model.Ending): Settlement => {
-  const used = { attemptUsage: null, usage: nextUsage(run) }
+  const used = { usage: nextUsage(run) }
   switch (ending.way) {
     case "Complete":
       return { ...complete(claimed), ...used }

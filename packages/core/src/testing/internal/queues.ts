@@ -51,8 +51,7 @@ const nothing = {
   completed: 0,
   failed: 0,
   cancelled: 0,
-  waiting: 0,
-  usage: null
+  waiting: 0
 }
 
 export const queues: ReadonlyArray<Case> = [
@@ -210,7 +209,7 @@ export const queues: ReadonlyArray<Case> = [
       assert.deepEqual(
         yield* reportedUsage(fixture),
         new Map<string, unknown>([
-          ["default", null],
+          ["default", undefined],
           ["one", usage(1)],
           ["two", usage(2)]
         ])

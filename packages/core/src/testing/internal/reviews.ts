@@ -343,7 +343,7 @@ export const reviews: ReadonlyArray<Case> = [
       const lost = [{ ...leaseOf(claimed), status: "in_review" }]
       assert.deepEqual((yield* fixture.store.settle([retry(claimed)])).lost, lost)
       assert.deepEqual((yield* fixture.store.extend([leaseOf(claimed)], fixture.seconds(9))).lost, lost)
-      const saved = { ...leaseOf(claimed), execution: execution("late"), usage: null }
+      const saved = { ...leaseOf(claimed), execution: execution("late") }
       assert.deepEqual((yield* fixture.store.checkpoint([saved])).lost, lost)
     })
   ),

@@ -55,9 +55,7 @@ export const settling: ReadonlyArray<Case> = [
         ...leaseOf(claimed),
         execution: execution(""),
         verification: null,
-        verified: false,
-        attemptUsage: null,
-        usage: null
+        verified: false
       })
       const done = yield* find(fixture, "a")
       assert.equal(done.verified, false)
@@ -158,7 +156,7 @@ export const settling: ReadonlyArray<Case> = [
       `an output that was rejected is not verified again, after the task is ${what}`,
       Effect.fnUntraced(function* (fixture) {
         const claimed = yield* claimNew(fixture, "a")
-        yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: execution("bad"), usage: null }])
+        yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: execution("bad") }])
         yield* settle(fixture, end(claimed, { output: "bad" }))
         const next = yield* bringBack(fixture, "a")
         assert.equal(next.checkpoint, null)
@@ -181,8 +179,8 @@ export const settling: ReadonlyArray<Case> = [
     "unmetered usage stays unknown, and so does an unknown price",
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, complete(yield* claimNew(fixture, "a")))
-      assert.equal((yield* find(fixture, "a")).usage, null)
-      assert.equal((yield* lastAttempt(fixture, "a")).usage, null)
+      assert.equal((yield* find(fixture, "a")).usage, undefined)
+      assert.equal((yield* lastAttempt(fixture, "a")).usage, undefined)
       const priceless = usage(9, null)
       yield* settle(fixture, { ...complete(yield* claimNew(fixture, "b")), usage: priceless, attemptUsage: priceless })
       assert.deepEqual((yield* find(fixture, "b")).usage, priceless)

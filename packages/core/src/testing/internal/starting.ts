@@ -166,7 +166,7 @@ export const starting: ReadonlyArray<Case> = [
       assert.deepEqual(yield* fixture.store.cancel({ ids: ids("b") }), ids("b"))
       assert.deepEqual(yield* outcomes(fixture, "b"), ["cancelled"])
       assert.equal((yield* find(fixture, "b")).attempts, 1)
-      const reply = yield* fixture.store.checkpoint([{ ...leaseOf(c), execution: execution("saved"), usage: null }])
+      const reply = yield* fixture.store.checkpoint([{ ...leaseOf(c), execution: execution("saved") }])
       assert.deepEqual(reply.lost, [])
     })
   ),

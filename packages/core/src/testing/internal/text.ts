@@ -44,7 +44,7 @@ const roundTrip = Effect.fnUntraced(function* (fixture: Fixture, text: string) {
   const first = yield* claimOne(fixture, { owner: `worker ${text}` })
   assert.equal(first.task.description, text)
   assert.deepEqual(first.task.metadata, metadata)
-  yield* fixture.store.checkpoint([{ ...leaseOf(first), execution: output, usage: null }])
+  yield* fixture.store.checkpoint([{ ...leaseOf(first), execution: output }])
   yield* settle(fixture, release(first, text))
   const second = yield* claimOne(fixture)
   assert.deepEqual(second.checkpoint, output)

@@ -232,7 +232,7 @@ export const transferring: ReadonlyArray<Case> = [
       assert.equal(third.token, 3)
       assert.deepEqual(yield* there.store.settle([complete(first)]), stale(first, "in_progress"))
       assert.deepEqual(
-        yield* there.store.checkpoint([{ ...leaseOf(second), execution: execution("late"), usage: null }]),
+        yield* there.store.checkpoint([{ ...leaseOf(second), execution: execution("late") }]),
         stale(second, "in_progress")
       )
       yield* settle(there, complete(third))

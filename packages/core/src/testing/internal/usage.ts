@@ -49,12 +49,12 @@ export const compareUsage = Effect.fnUntraced(function* (fixture: Fixture) {
 })
 
 /** The store reports this usage of the only queue, and its tasks have the same. */
-const isUsed = Effect.fnUntraced(function* (fixture: Fixture, expected: Usage | null) {
+const isUsed = Effect.fnUntraced(function* (fixture: Fixture, expected: Usage | undefined) {
   assert.deepEqual(Array.from((yield* reportedUsage(fixture)).values()), [expected])
   yield* compareUsage(fixture)
 })
 
-const save = Effect.fnUntraced(function* ({ store }: Fixture, claimed: Claim, used: Usage | null) {
+const save = Effect.fnUntraced(function* ({ store }: Fixture, claimed: Claim, used: Usage | undefined) {
   const saved = { ...leaseOf(claimed), execution: execution("saved"), usage: used }
   assert.deepEqual((yield* store.checkpoint([saved])).lost, [])
 })
@@ -74,7 +74,7 @@ export const usageOfQueues: ReadonlyArray<Case> = [
     "the usage of a queue is that of all its tasks, however their attempts ended",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(6))
-      yield* isUsed(fixture, null)
+      yield* isUsed(fixture, undefined)
       const [completed, retried, failed, released, reviewed] = yield* claim(fixture, { limit: 5 })
       assert.ok(completed && retried && failed && released && reviewed)
       yield* settle(
@@ -144,7 +144,7 @@ export const usageOfQueues: ReadonlyArray<Case> = [
       yield* isUsed(fixture, { ...usage(4), inputTokens: 20 })
       yield* fixture.store.add([task("new")])
       yield* fixture.store.prune({ statuses: ["completed"] })
-      yield* isUsed(fixture, null)
+      yield* isUsed(fixture, undefined)
     })
   ),
   it(

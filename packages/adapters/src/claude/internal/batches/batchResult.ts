@@ -25,7 +25,7 @@ export const unanswered = (fields: Omit<Unanswered, "_tag">): BatchResult => ({ 
 
 /** Only answered requests are billed. */
 export const toError = ({ _tag, unmetered, ...fields }: Unanswered): ClaudeError =>
-  new ClaudeError({ ...fields, usage: unmetered === true ? null : Usage.zero })
+  new ClaudeError({ ...fields, usage: unmetered === true ? undefined : Usage.zero })
 
 /** The same error with another reason, for requests that were never processed and so cost nothing. */
 export const withReason = (error: ClaudeError, reason: ClaudeError["reason"], message = error.message): ClaudeError =>

@@ -281,7 +281,7 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
       const model = waiting.get(key)?.request.model
       const { usage } = replyTo(model ?? result.message.model, result.message)
       // The model that answered can have another name than the one that was asked, and so no price.
-      if (usage === null || (model === undefined && Usage.maxUsd(usage) === null)) return undefined
+      if (usage === undefined || (model === undefined && Usage.maxUsd(usage) === null)) return undefined
       return Budget.ofUsage(usage)
     },
     unsent: () => ({ requests: unsent.size, bytes: unsentBytes, latestAt }),
