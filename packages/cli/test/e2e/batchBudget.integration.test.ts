@@ -22,9 +22,9 @@ describe("baton run --batch --max-cost", { timeout: 240_000 }, () => {
     "needs at most two batches for the tasks, and two for the judge, where the budget is a third more than the cost",
     () =>
       Effect.gen(function* () {
-        const tasks = 1000
+        const tasks = 400
         let answers = 0
-        // From 100 to 180 tokens, in no order: $1.52 in all.
+        // From 100 to 180 tokens, in no order: $0.61 in all.
         const server = yield* Server.make({
           script: ({ body }) =>
             reply(isJudged(body) ? JSON.stringify(verdict) : "done", {
@@ -36,7 +36,7 @@ describe("baton run --batch --max-cost", { timeout: 240_000 }, () => {
         const env = { ANTHROPIC_API_KEY: "key", ANTHROPIC_BASE_URL: server.url }
         const model = ["--model", "claude-sonnet-5-5", "--judge-model", "claude-sonnet-5-5"]
         const run = ["run", "tasks.txt", "--executor", "claude", "--verifier", "claude", "--batch", ...model]
-        const { code, stderr } = yield* baton(path, [...run, "--max-cost", "2"], env)
+        const { code, stderr } = yield* baton(path, [...run, "--max-cost", "0.8"], env)
         assert.strictEqual(code, 0, stderr)
         const created = server.journal.filter(({ method, path }) => method === "POST" && path.endsWith("/batches"))
         const kinds = yield* Effect.forEach(created, ({ body }) =>

@@ -68,7 +68,7 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
           let requests = 0
           const gate = Promise.withResolvers<void>()
           const { bill, budget, cost, run, server, start } = yield* setUp(
-            200,
+            140,
             () => {
               requests++
               // Some requests are unanswered when a process is killed.

@@ -67,15 +67,15 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     "completes and is judged within its budget, with cost, tokens and model of each task, at the planned cost",
     () =>
       Effect.gen(function* () {
-        const { baton } = yield* setUp(120)
+        const { baton } = yield* setUp(60)
         const args = ["packages.csv", ...template, ...both, "--max-cost", "1", "-j", "32", "--json"]
         const planned = yield* baton("plan", ...args)
         const { estimate, tasks } = decodePlan(planned.stdout)
-        assert.strictEqual(tasks.new, 120)
+        assert.strictEqual(tasks.new, 60)
         const run = yield* baton("run", ...args)
         assert.strictEqual(run.code, 0, run.stderr)
         const { counts, models, stats } = decodeSummary(run.stdout)
-        assert.strictEqual(counts.completed, 120)
+        assert.strictEqual(counts.completed, 60)
         const cost = stats.usage?.costUsd ?? NaN
         assert.isAtMost(cost, 1)
         assert.isAtLeast(cost, estimate?.costUsd?.low ?? NaN)
@@ -83,15 +83,15 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
         assert.deepStrictEqual(
           models.map(({ model, requests }) => [model, requests]),
           [
-            ["claude-sonnet-5-5", 120],
-            ["claude-haiku-5-5", 120]
+            ["claude-sonnet-5-5", 60],
+            ["claude-haiku-5-5", 60]
           ]
         )
         const { stdout } = yield* baton("export", "--format", "csv")
         const [header = "", ...rows] = stdout.trimEnd().split("\r\n")
         // The columns of results and of the source follow.
         assert.match(header, /,models,summary,source\.description$/)
-        assert.strictEqual(rows.length, 120)
+        assert.strictEqual(rows.length, 60)
         for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5 claude-haiku-5-5,/)
         assert.include((yield* baton("list")).stdout.split("\n")[0], "COST")
         assert.match((yield* baton("status")).stdout, /\nUsed {2}[\d,]+ tokens \(.*\), \$\d/)
@@ -100,13 +100,13 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
 
   it.live("completes although one in five requests fails or is cut off, and reports the uncertain cost", () =>
     Effect.gen(function* () {
-      const { baton } = yield* setUp(120, {
+      const { baton } = yield* setUp(60, {
         script: chaos({ rateLimited: 0.07, failing: 0.07, dropped: 0.06, seed: 7 }, summaries)
       })
       const run = yield* baton("run", "packages.csv", ...template, ...both, "--max-cost", "20", "-j", "32", "--json")
       assert.strictEqual(run.code, 0, run.stderr)
       const { counts, stats } = decodeSummary(run.stdout)
-      assert.strictEqual(counts.completed, 120)
+      assert.strictEqual(counts.completed, 60)
       // Some responses were cut off, so only bounds of their cost are known.
       assert.isNull(stats.usage?.costUsd)
       assert.isAbove(stats.usage?.bounds?.minUsd ?? 0, 0)
