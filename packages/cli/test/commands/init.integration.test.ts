@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { built as baton, folder } from "../e2e/baton.ts"
+import { baton, built, folder } from "../e2e/baton.ts"
 
 describe("baton init", () => {
   it.live("writes a configuration and a list that run unchanged", () =>
@@ -9,7 +9,7 @@ describe("baton init", () => {
       const init = yield* baton(dir.path, ["init"])
       assert.strictEqual(init.code, 0, init.stderr)
       assert.include(init.stdout, "baton.config.ts  settings")
-      const run = yield* baton(dir.path, ["run", "tasks.md"])
+      const run = yield* built(dir.path, ["run", "tasks.md"])
       assert.strictEqual(run.code, 0, run.stderr)
       assert.include(run.stderr, "3 of 3 tasks completed")
       assert.strictEqual((yield* baton(dir.path, ["run", "tasks.md", "--profile", "overnight"])).code, 0)

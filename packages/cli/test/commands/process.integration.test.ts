@@ -5,6 +5,7 @@ import { Effect, FileSystem, Schema, Stream } from "effect"
 import { Csv } from "effect/encoding"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
+import { baton, folder } from "../e2e/baton.ts"
 
 const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
@@ -90,35 +91,28 @@ describe("the commands as processes", () => {
       ),
     timeout
   )
+})
 
-  it.live(
-    "report a missing store and do not create it",
-    () =>
-      live(
-        Effect.gen(function* () {
-          const baton = yield* makeBaton
-          for (const args of [["list"], ["status"], ["show", "x"], ["export"], ["pause"], ["dlq", "list"], ["prune"]]) {
-            const { exitCode, stderr, stdout } = yield* baton.run(args)
-            assert.strictEqual(exitCode, 1, args.join(" "))
-            assert.strictEqual(stdout, "")
-            assert.match(stderr, /^error: There is no store at \.baton\/baton\.db/)
-          }
-        })
-      ),
-    timeout
+describe("the commands", () => {
+  it.live("report a missing store and do not create it", () =>
+    Effect.gen(function* () {
+      const { entries, path } = yield* folder
+      for (const args of [["list"], ["status"], ["show", "x"], ["export"], ["pause"], ["dlq", "list"], ["prune"]]) {
+        const { code, stderr, stdout } = yield* baton(path, args)
+        assert.strictEqual(code, 1, args.join(" "))
+        assert.strictEqual(stdout, "")
+        assert.match(stderr, /^error: There is no store at \.baton\/baton\.db/)
+      }
+      assert.deepStrictEqual(entries(), [])
+    })
   )
 
-  it.live(
-    "repeat --store in the commands that they suggest",
-    () =>
-      live(
-        Effect.gen(function* () {
-          const baton = yield* makeBaton
-          yield* baton.run(["add", "X", "--store", "sqlite:my work.db"])
-          const { stdout } = yield* baton.run(["status", "--store", "sqlite:my work.db"])
-          assert.include(stdout, "\n  baton --store 'sqlite:my work.db' run  run the pending tasks\n")
-        })
-      ),
-    timeout
+  it.live("repeat --store in the commands that they suggest", () =>
+    Effect.gen(function* () {
+      const { path } = yield* folder
+      yield* baton(path, ["add", "X", "--store", "sqlite:my work.db"])
+      const { stdout } = yield* baton(path, ["status", "--store", "sqlite:my work.db"])
+      assert.include(stdout, "\n  baton --store 'sqlite:my work.db' run  run the pending tasks\n")
+    })
   )
 })

@@ -1,13 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { spawnSync } from "node:child_process"
 import { chmodSync, mkdirSync } from "node:fs"
 import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { baton, folder } from "../e2e/baton.ts"
+import * as Shell from "../e2e/shell.ts"
 import { pages } from "./pages.ts"
-
-const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 
 /** What each stand-in accepts, the words before its flags and the flags of the real program, and what it prints. */
 const standIns = {
@@ -65,7 +62,6 @@ const prepared = (agent: Agent) =>
       chmodSync(join(dir.path, name), 0o755)
     }
     executable(`bin/${agent}`, scriptOf(standIns[agent]))
-    executable("bin/baton", `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`)
     executable("check.sh", "#!/bin/sh\ngrep -q '^done: '\n")
     dir.write("tasks.txt", "one\ntwo\nthree\n")
     return { ...dir, env: { PATH: [bin, process.env["PATH"]].join(delimiter) } }
@@ -97,9 +93,9 @@ describe("the recipes for agents", () => {
   it.live.each(recipes)("$agent: works with a program that has its flags", ({ agent, code }) =>
     Effect.gen(function* () {
       const dir = yield* prepared(agent)
-      const options = { cwd: dir.path, env: dir.env, encoding: "utf8", timeout: 60_000 } as const
-      const { status, stderr } = spawnSync("bash", ["-euo", "pipefail", "-c", code], options)
-      assert.strictEqual(status, 0, stderr)
+      const shell = yield* Shell.make
+      const ended = yield* shell(dir.path, code, dir.env)
+      assert.strictEqual(ended.code, 0, ended.stderr)
       const tasks = yield* results(dir)
       assert.deepStrictEqual(
         tasks.map(({ result }) => result),

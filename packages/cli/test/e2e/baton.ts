@@ -106,7 +106,11 @@ export const start = (
     }
   })
 
-const collect = (child: ChildProcessWithoutNullStreams, onLine: (line: string) => void): Promise<ProcessResult> =>
+/** Waits until a process exits, and calls `onLine` for each line of its output. */
+export const collect = (
+  child: ChildProcessWithoutNullStreams,
+  onLine: (line: string) => void
+): Promise<ProcessResult> =>
   new Promise((resolve) => {
     let stdout = ""
     let stderr = ""

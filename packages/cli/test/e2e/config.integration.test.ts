@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
-import { baton as inProcess, built as baton, folder } from "./baton.ts"
+import { baton, built, folder } from "./baton.ts"
 
 const core = new URL("../../../core/src/index.ts", import.meta.url).href
 const effect = import.meta.resolve("effect")
@@ -16,7 +16,7 @@ describe("baton.config.ts", () => {
         `import { defineConfig } from "@baton/cli/config"
          export default defineConfig({ store: "sqlite:mine.db", exec: "wc -w", verify: "grep -q 1", maxAttempts: 1 })`
       )
-      const run = yield* baton(dir.path, ["run", "tasks.txt"])
+      const run = yield* built(dir.path, ["run", "tasks.txt"])
       assert.strictEqual(run.code, 2, run.stderr)
       assert.include(run.stderr, "1 of 2 tasks completed")
       // The suggested commands do not repeat settings from the configuration.
@@ -38,7 +38,7 @@ describe("baton.config.ts", () => {
         const dir = yield* folder
         dir.write("tasks.txt", "one\ntwo\nthree\n")
         dir.write("baton.config.ts", `export default { pauseBetweenTasks: "${pause}" }`)
-        return yield* inProcess(dir.path, ["run", "tasks.txt", "--exec", "cat", "--no-verify", "-j", "1"])
+        return yield* baton(dir.path, ["run", "tasks.txt", "--exec", "cat", "--no-verify", "-j", "1"])
       })
       const soon = yield* run("soon")
       assert.strictEqual(soon.code, 1)
@@ -71,19 +71,19 @@ describe("baton.config.ts", () => {
          }
          export default settings`
       )
-      const run = yield* baton(dir.path, ["run", "tasks.txt"])
+      const run = yield* built(dir.path, ["run", "tasks.txt"])
       assert.strictEqual(run.code, 3, run.stderr)
       assert.include(run.stderr, "hook: VerificationFailed")
       assert.include(run.stderr, "1 of 2 tasks completed")
 
-      const broken = yield* baton(dir.path, ["list", "--profile", "broken"])
+      const broken = yield* built(dir.path, ["list", "--profile", "broken"])
       assert.deepInclude(broken, {
         code: 1,
         stderr:
           "error: `store` in baton.config.ts (profile broken) does not provide @baton/core/TaskStore. " +
           "Use a layer that provides it.\n"
       })
-      const failing = yield* baton(dir.path, ["run", "tasks.txt", "--profile", "failing"])
+      const failing = yield* built(dir.path, ["run", "tasks.txt", "--profile", "failing"])
       assert.strictEqual(failing.code, 1)
       assert.include(
         failing.stderr,
