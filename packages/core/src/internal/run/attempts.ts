@@ -92,9 +92,9 @@ export const make = Effect.fnUntraced(function* (
       if (usedUp !== undefined) return errored("Permanent", usedUp)
       executions++
       const timeoutMillis = task.overrides.executionTimeoutMillis
-      if (timeoutMillis === undefined) executing.set(claimed)
+      const deadline = timeoutMillis === undefined ? executing.set(claimed) : undefined
       const executed = yield* Effect.exit(restore(withTimeout(execute(claimed, context), timeoutMillis)))
-      executing.clear(claimed)
+      executing.clear(deadline)
       if (Exit.isFailure(executed)) {
         return isLeftUndone(claimed)
           ? errored("Permanent", cutOffForGood)
@@ -117,10 +117,10 @@ export const make = Effect.fnUntraced(function* (
       if (failed !== undefined) return failed
     }
 
-    verifying.set(claimed)
+    const verdictDeadline = verifying.set(claimed)
     const verifyingSince = clock.currentTimeMillisUnsafe()
     const verified = yield* Effect.exit(restore(verify(claimed, execution, context)))
-    verifying.clear(claimed)
+    verifying.clear(verdictDeadline)
     if (kind === "effectful") {
       yield* parts.metrics.of(task.queue).measureVerification(clock.currentTimeMillisUnsafe() - verifyingSince)
     }

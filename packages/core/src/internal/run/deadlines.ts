@@ -3,13 +3,23 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
+/** A deadline that was set: an entry of a doubly linked list, which costs less than one of a Map. */
+export interface Deadline<K> {
+  readonly key: K
+  readonly at: number
+  isPending: boolean
+  previous: Deadline<K> | undefined
+  next: Deadline<K> | undefined
+}
+
 /**
  * One timer for any number of deadlines with the same duration. They are reached in the order in which they were set, so only
- * the first one needs a timer. `Effect.timeout` costs 1.6 µs and a timer per task; this costs a map entry.
+ * the first one needs a timer. `Effect.timeout` costs 1.6 µs and a timer per task.
  */
 export interface Deadlines<K> {
-  readonly set: (key: K) => void
-  readonly clear: (key: K) => void
+  /** Undefined when the duration is infinite. */
+  readonly set: (key: K) => Deadline<K> | undefined
+  readonly clear: (deadline: Deadline<K> | undefined) => void
   /** Calls `onReached` for each deadline that is reached. */
   readonly loop: Effect.Effect<never>
 }
@@ -21,17 +31,27 @@ export const make = Effect.fnUntraced(function* <K>(
   const clock = yield* Clock.Clock
   const millis = Duration.toMillis(duration)
   // Monotonic: when the wall clock is set, or the machine slept, the work must not be cut off all at once.
-  const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
-  // A Map iterates in insertion order, which is the order of the deadlines.
-  const pending = new Map<K, number>()
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  let first: Deadline<K> | undefined
+  let last: Deadline<K> | undefined
   const nonEmpty = Latch.makeUnsafe(false)
+
+  const clear = (deadline: Deadline<K> | undefined) => {
+    if (deadline === undefined || !deadline.isPending) return
+    deadline.isPending = false
+    const { next, previous } = deadline
+    if (previous === undefined) first = next
+    else previous.next = next
+    if (next === undefined) last = previous
+    else next.previous = previous
+  }
 
   const reachDue = () => {
     const reached = now()
-    for (const [key, deadline] of pending) {
-      if (deadline > reached) return Math.ceil(deadline - reached)
-      pending.delete(key)
-      onReached(key)
+    for (let due = first; due !== undefined; due = first) {
+      if (due.at > reached) return Math.ceil(due.at - reached)
+      clear(due)
+      onReached(due.key)
     }
     nonEmpty.closeUnsafe()
     return undefined
@@ -39,15 +59,18 @@ export const make = Effect.fnUntraced(function* <K>(
 
   return {
     set: (key) => {
-      if (millis === Infinity) return
-      // Deleted first: a key that is set again moves to the end.
-      pending.delete(key)
-      pending.set(key, now() + millis)
-      if (pending.size === 1) nonEmpty.openUnsafe()
+      if (millis === Infinity) return undefined
+      const deadline: Deadline<K> = { key, at: now() + millis, isPending: true, previous: last, next: undefined }
+      if (last === undefined) {
+        first = deadline
+        nonEmpty.openUnsafe()
+      } else {
+        last.next = deadline
+      }
+      last = deadline
+      return deadline
     },
-    clear: (key) => {
-      pending.delete(key)
-    },
+    clear,
     loop: Effect.forever(
       Effect.suspend(() => {
         const wait = reachDue()
