@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -60,6 +61,7 @@ export const make = (
     Effect.uninterruptibleMask((restore) =>
       Effect.withFiber<never>((fiber) =>
         Effect.gen(function* () {
+          const { context } = fiber
           const annotations = fiber.getRef(References.CurrentLogAnnotations)
           let isAborted = false
           while (true) {
@@ -86,13 +88,13 @@ export const make = (
             const returning = settler.returning(claimed.claim.task.id)
             if (returning !== undefined) yield* Effect.exit(restore(returning))
             busy++
-            // Once for the executor and the verifier: each new context costs as much as a store call for a short task.
-            const attempt = Effect.provideService(
-              Effect.catchCause(attempts.attempt(claimed, restore), died),
-              References.CurrentLogAnnotations,
-              logAnnotations.ofAttempt(claimed.claim.task, annotations)
-            )
+            // Once for the executor and the verifier, and without `provideService`, which costs as much as a store call for a
+            // short task. An attempt ends here however it ends, because its worker cannot be interrupted outside of `restore`.
+            const ofAttempt = logAnnotations.ofAttempt(claimed.claim.task, annotations)
+            fiber.setContext(Context.add(context, References.CurrentLogAnnotations, ofAttempt))
+            const attempt = Effect.catchCause(attempts.attempt(claimed, restore), died)
             const outcome = yield* tracing === undefined ? attempt : tracing.ofTask(claimed, attempt)
+            fiber.setContext(context)
             claimed.closeUsage()
             yield* record(claimed, outcome)
             if (concernsPauses(claimed, outcome)) yield* Effect.exit(restore(pauses.onOutcome(claimed, outcome)))
