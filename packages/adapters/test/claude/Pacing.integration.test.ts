@@ -21,7 +21,7 @@ const statuses = Effect.fnUntraced(function* (
 
 describe("a client of a server that enforces limits", () => {
   it.live.each([
-    { what: "requests it may make", limits: { requestsPerMinute: 600 }, count: 606, text: "prompt" },
+    { what: "requests it may make", limits: { requestsPerMinute: 300 }, count: 306, text: "prompt" },
     { what: "input it may send", limits: { inputTokensPerMinute: 60_000 }, count: 67, text: "x".repeat(3600) }
   ])("learns from its answers how much there is of the $what, and is never turned away", ({ count, limits, text }) =>
     Effect.gen(function* () {

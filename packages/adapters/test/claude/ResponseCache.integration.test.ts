@@ -71,17 +71,17 @@ describe("a response cache on disk", () => {
       const job = {
         baseUrl: server.url,
         filename: join(yield* folder, "cache.db"),
-        prompts: prompts(200),
+        prompts: prompts(80),
         concurrency: 16
       }
-      const killed = yield* ask({ ...job, dieAfter: 100 })
-      assert.lengthOf(killed.answers, 99)
+      const killed = yield* ask({ ...job, dieAfter: 40 })
+      assert.lengthOf(killed.answers, 39)
       const { answers } = yield* ask(job)
-      assert.lengthOf(answers, 200)
+      assert.lengthOf(answers, 80)
       const known = new Set(killed.answers.map(({ prompt }) => prompt))
       const counts = Map.groupBy(asked(server), (prompt) => prompt)
       for (const [prompt, requests] of counts) assert.isAtMost(requests.length, known.has(prompt) ? 1 : 2, prompt)
-      assert.isBelow(asked(server).length, 200 + job.concurrency)
+      assert.isBelow(asked(server).length, 80 + job.concurrency)
     })
   )
 
@@ -90,12 +90,12 @@ describe("a response cache on disk", () => {
       const server = yield* Server.make()
       const filename = join(yield* folder, "cache.db")
       const job = { baseUrl: server.url, filename, concurrency: 8 }
-      yield* Effect.forEach(["a", "b"], (name) => ask({ ...job, prompts: prompts(150, name) }), { concurrency: 2 })
-      assert.lengthOf(asked(server), 300)
-      assert.strictEqual((yield* ResponseCache.info({ filename })).entries, 300)
-      const { answers } = yield* ask({ ...job, prompts: [...prompts(150, "a"), ...prompts(150, "b")] })
+      yield* Effect.forEach(["a", "b"], (name) => ask({ ...job, prompts: prompts(60, name) }), { concurrency: 2 })
+      assert.lengthOf(asked(server), 120)
+      assert.strictEqual((yield* ResponseCache.info({ filename })).entries, 120)
+      const { answers } = yield* ask({ ...job, prompts: [...prompts(60, "a"), ...prompts(60, "b")] })
       assert.isTrue(answers.every(({ cached }) => cached))
-      assert.lengthOf(asked(server), 300)
+      assert.lengthOf(asked(server), 120)
     })
   )
 

@@ -8,7 +8,10 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { bundle } from "../bundle.ts"
 import { directory, sh, until, untilGone, untilPids } from "./fixtures.ts"
+
+const exitWhileRunning = await bundle(new URL("programs/exit-while-running.ts", import.meta.url))
 
 /** Runs a script, and returns its output so far at any time. */
 const start = Effect.fnUntraced(function* (script: string, options: Partial<Program.Options>) {
@@ -145,9 +148,7 @@ describe("Program.run", () => {
   it.live("leaves no program behind when this process exits in the middle", () =>
     Effect.gen(function* () {
       const file = join(yield* directory, "pids")
-      const child = spawn(process.execPath, [join(import.meta.dirname, "programs/exit-while-running.ts"), file], {
-        stdio: "inherit"
-      })
+      const child = spawn(process.execPath, [exitWhileRunning, file], { stdio: "inherit" })
       const [code] = yield* Effect.promise(() => once(child, "exit"))
       assert.strictEqual(code, 3)
       const [pid = 0] = yield* untilPids(file, 1)
@@ -158,8 +159,7 @@ describe("Program.run", () => {
   it.live("leaves no program behind when this process is killed, and not the children of the program", () =>
     Effect.gen(function* () {
       const file = join(yield* directory, "pids")
-      const program = join(import.meta.dirname, "programs/exit-while-running.ts")
-      const child = spawn(process.execPath, [program, file, "kill"], { stdio: "inherit" })
+      const child = spawn(process.execPath, [exitWhileRunning, file, "kill"], { stdio: "inherit" })
       const [, signal] = yield* Effect.promise(() => once(child, "exit"))
       assert.strictEqual(signal, "SIGKILL")
       const [pid = 0] = yield* untilPids(file, 1)
