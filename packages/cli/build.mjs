@@ -1,7 +1,6 @@
 // Bundles the CLI: `dist/baton.js` is a small entry that any Node can parse; everything else is in chunks next to it, which
 // are loaded when a command needs them.
-import { existsSync } from "node:fs"
-import { chmod, cp, readdir, rm } from "node:fs/promises"
+import { chmod, readdir, rm } from "node:fs/promises"
 import { resolve } from "node:path"
 import { rolldown } from "rolldown"
 
@@ -52,10 +51,5 @@ await chmod(`${outdir}/baton.js`, 0o755)
 const built = new Set(output.map(({ fileName }) => resolve(outdir, fileName)))
 for (const file of await readdir(outdir, { recursive: true })) {
   const path = resolve(outdir, file)
-  if (file.endsWith(".js") && !built.has(path)) await rm(path)
+  if (file.endsWith(".js") && !file.startsWith("dashboard") && !built.has(path)) await rm(path)
 }
-
-// The web page that `baton serve` serves.
-const page = "../dashboard/dist"
-await rm(`${outdir}/dashboard`, { recursive: true, force: true })
-if (existsSync(page)) await cp(page, `${outdir}/dashboard`, { recursive: true })
