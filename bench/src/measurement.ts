@@ -41,3 +41,6 @@ export const rate = async (count: number, rounds: number, work: () => Promise<vo
   }
   return best
 }
+
+export const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((left, right) => left - right)[values.length >> 1] ?? 0

@@ -1,7 +1,7 @@
 /** The start-up time of the command line. Needs the bundle: run `pnpm build` first. */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { report } from "./measurement.ts"
+import { median, report } from "./measurement.ts"
 
 const baton = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
 
@@ -17,7 +17,6 @@ for (let round = 0; round < 15; round++) {
   times.node.push(time(["-e", "0"]))
   times.baton.push(time([baton, "--version"]))
 }
-const median = (values: Array<number>): number => values.sort((left, right) => left - right)[values.length >> 1] ?? 0
 
 report({ what: "node -e 0", value: median(times.node), unit: "ms" })
 report({
