@@ -533,7 +533,7 @@ export interface FencedReply {
   readonly lost: ReadonlyArray<LostLease>
 }
 
-/** A lease that is no longer current, and the status of its task now, if the task exists. */
+/** A lease that is no longer current, and the status of its task after the call, if the task exists. */
 export interface LostLease extends Lease {
   readonly status?: TaskStatus | undefined
 }

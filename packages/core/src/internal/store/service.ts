@@ -31,7 +31,7 @@ import * as Progress from "./progress.ts"
 import * as RateShares from "./rateShares.ts"
 import * as Reviews from "./reviews.ts"
 import { leaseRow, settlementRow } from "./settlementRows.ts"
-import { charactersOf, noCharacters, parts } from "./splitBatch.ts"
+import { charactersOf, noCharacters, newestLease, parts } from "./splitBatch.ts"
 import * as TaskWaiters from "./taskWaiters.ts"
 import * as Text from "./text.ts"
 import * as Waiting from "./waiting.ts"
@@ -203,7 +203,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
     if (leases.length === 0) return noneLost
     const rows = leases.map(encode)
     const lost: Array<{ readonly index: number; readonly lease: LostLease }> = []
-    for (const part of parts(rows, charactersOf, maxRows, maxCharacters)) {
+    for (const part of parts(rows, charactersOf, maxRows, maxCharacters, newestLease)) {
       for (const each of yield* write(part.rows)) {
         const index = part.indexes === undefined ? each.index : (part.indexes[each.index] ?? -1)
         const lease = leases[index]

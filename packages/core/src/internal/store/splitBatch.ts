@@ -18,6 +18,9 @@ interface Part<A> {
   readonly indexes: ReadonlyArray<number> | undefined
 }
 
+/** The newest lease of a task first: the others are not current, and write nothing. */
+export const newestLease = (left: LeaseRow, right: LeaseRow): number => right.token - left.token
+
 /**
  * Splits a batch into calls within the limits. A task that occurs again goes into a later round, after all first
  * occurrences: were the batch cut before it instead, the tasks behind it would get a later time than those before it.
@@ -26,23 +29,19 @@ export const parts = <A extends Pick<LeaseRow, "id">>(
   rows: ReadonlyArray<A>,
   charactersOf: (row: A) => number,
   maxRows: number,
-  maxCharacters: number
+  maxCharacters: number,
+  /** The order of the rows of one task. */
+  order: (left: A, right: A) => number = () => 0
 ): ReadonlyArray<Part<A>> => {
   if (rows.length === 1) return [{ rows, indexes: undefined }]
-  const occurrences = new Map<string, number>()
-  const rounds: Array<Array<number>> = []
   let characters = 0
-  for (let index = 0; index < rows.length; index++) {
-    const row = rows[index]
-    if (row === undefined) continue
-    const earlier = occurrences.get(row.id) ?? 0
-    occurrences.set(row.id, earlier + 1)
-    const round = (rounds[earlier] ??= [])
-    round.push(index)
-    if (maxCharacters !== Infinity) characters += charactersOf(row)
-  }
-  if (rounds.length === 1 && rows.length <= maxRows && characters <= maxCharacters) {
-    return [{ rows, indexes: undefined }]
+  if (maxCharacters !== Infinity) for (const row of rows) characters += charactersOf(row)
+  const isOneCall = rows.length <= maxRows && characters <= maxCharacters
+  if (isOneCall && new Set(rows.map(({ id }) => id)).size === rows.length) return [{ rows, indexes: undefined }]
+  const rounds: Array<Array<number>> = []
+  for (const occurrences of Map.groupBy(rows.entries(), ([, { id }]) => id).values()) {
+    occurrences.sort(([, left], [, right]) => order(left, right))
+    for (const [round, [index]] of occurrences.entries()) (rounds[round] ??= []).push(index)
   }
   return rounds.flatMap((round) => cut(rows, round, charactersOf, maxRows, maxCharacters))
 }

@@ -146,7 +146,7 @@ export const leases: ReadonlyArray<Case> = [
         retry(d),
         complete(current)
       ])
-      assert.deepEqual(lost, [{ ...leaseOf(stale), status: "in_progress" }])
+      assert.deepEqual(lost, [{ ...leaseOf(stale), status: "completed" }])
       const statuses = yield* Effect.forEach(["a", "b", "c", "d"], (name) => statusOf(fixture, name))
       assert.deepEqual(statuses, ["completed", "completed", "failed", "pending"])
     })

@@ -124,14 +124,15 @@ const chosen = (run: Run, choices: ReadonlyArray<number>): ReadonlyArray<Claim> 
 
 const names = (choices: ReadonlyArray<number>) => choices.flatMap((choice) => Model.specs[choice]?.id ?? [])
 
-/** Changes the model for the current leases, and returns the others with the status of their tasks. */
+/** Changes the model for the current leases, and returns the others with the status that their tasks have then. */
 const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.ModelTask, index: number) => void) =>
-  leases.flatMap((claimed, index) => {
-    const held = Model.held(run.model, leaseOf(claimed))
-    if (held === undefined) return { ...leaseOf(claimed), status: run.model.tasks.get(claimed.task.id)?.status }
-    change(held, index)
-    return []
-  })
+  leases
+    .filter((claimed, index) => {
+      const held = Model.held(run.model, leaseOf(claimed))
+      if (held !== undefined) change(held, index)
+      return held === undefined
+    })
+    .map((claimed) => ({ ...leaseOf(claimed), status: run.model.tasks.get(claimed.task.id)?.status }))
 
 /** Known, bounded and unknown usage in turn, and none. */
 const nextUsage = (run: Run): Usage | undefined => {

@@ -207,6 +207,19 @@ export const settling: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "a batch with an earlier lease of a task settles all of its tasks at the same time",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([task("first"), task("second")])
+      const [first, earlier] = yield* claim(fixture)
+      assert.ok(first && earlier)
+      yield* settle(fixture, release(earlier))
+      const second = yield* claimOne(fixture)
+      const { lost } = yield* fixture.store.settle([retry(earlier), retry(second), retry(first)])
+      assert.deepEqual(lost, [{ taskId: "second", token: earlier.token, status: "pending" }])
+      assert.deepEqual(claimedIds(yield* claim(fixture)), ["first", "second"])
+    })
+  ),
+  it(
     "a thousand tasks are settled in one batch, each differently",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(numbered(1_000))
