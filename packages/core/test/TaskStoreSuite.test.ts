@@ -91,3 +91,35 @@ it.effect("a store without transactions fails the suite", () =>
     ])
   })
 )
+
+/** A store at a place whose tasks are lost when a connection is closed while this number of others is open. */
+const losing = (others: number) =>
+  failures({
+    name: "loses tasks",
+    makePlace: Effect.sync(() => ({ table: Table.make(), connections: 0 })),
+    open: (place) =>
+      Layer.effect(
+        TaskStore.TaskStore,
+        Effect.gen(function* () {
+          place.connections++
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              if (--place.connections === others) place.table = Table.make()
+            })
+          )
+          return yield* Effect.flatMap(MemoryDriver.make(place.table), TaskStoreDriver.make)
+        })
+      )
+  })
+
+it.effect("a store whose connections share its tasks fails no case", () =>
+  Effect.map(losing(-1), (failed) => assert.deepStrictEqual(failed, []))
+)
+
+it.effect("a store that loses its tasks when all connections are closed fails the suite", () =>
+  Effect.map(losing(0), (failed) => assert.isAbove(failed.length, 20))
+)
+
+it.effect("a store that loses its tasks when one of its connections is closed fails the suite", () =>
+  Effect.map(losing(1), (failed) => assert.isAbove(failed.length, 20))
+)

@@ -18,8 +18,9 @@ export interface Use {
   /** How many connections are open at the same time; operations take turns. */
   readonly connections: number
   /**
-   * Closes and opens all connections after this many writes, and then one of them at a time, after one write more each time,
-   * so that a case of many writes does not consist of reopening; 0 for never.
+   * Closes and opens connections after this many writes, and then after four writes more each time, so that a case of many
+   * writes does not consist of reopening; 0 for never. An odd number begins with all connections, an even one with one of
+   * them; then both take turns.
    */
   readonly reopenAfterWrites: number
   /** Whether the connections may be closed while tasks are in progress: leases last longer than a connection. */
@@ -63,7 +64,8 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const reopen = Effect.gen(function* () {
-    const one = reopenings === 0 ? undefined : connections[reopenings % connections.length]
+    const isAll = (use.reopenAfterWrites + reopenings) % 2 === 1
+    const one = isAll ? undefined : connections[reopenings % connections.length]
     for (const each of one === undefined ? connections : [one]) yield* Scope.close(each.scope, Exit.void)
     writes = 0
     reopenings++
@@ -75,7 +77,7 @@ export const make = Effect.fnUntraced(function* (
   const isDue = Effect.suspend(() => {
     const [first] = connections
     if (first === undefined || use.reopenAfterWrites === 0 || inFlight > 0) return Effect.succeed(false)
-    if (writes < use.reopenAfterWrites + reopenings) return Effect.succeed(false)
+    if (writes < use.reopenAfterWrites + 4 * reopenings) return Effect.succeed(false)
     return use.keepsLeases
       ? Effect.succeed(true)
       : Effect.map(first.store.counts, ({ in_progress }) => in_progress === 0)
