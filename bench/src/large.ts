@@ -120,10 +120,7 @@ const fail = Effect.gen(function* () {
       _tag: "Fail",
       taskId: task.id,
       token,
-      feedback: "It did not work.",
-      execution: null,
-      verification: null,
-      checkpoint: null
+      feedback: "It did not work."
     }))
   )
 })

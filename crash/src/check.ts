@@ -250,11 +250,14 @@ const checkExecutions = ({ attempts }: TaskRecord.TaskRecord, { executed, saved 
       violate(`was executed under lease ${row.token}, although its output was saved under lease ${kept}`)
     }
     // The ledger keeps the saved output of an unfinished attempt, even if the worker never received the acknowledgement.
-    if (saved.some(({ token }) => token === row.token) || (unfinished.has(row.outcome) && row.execution !== null)) {
+    if (
+      saved.some(({ token }) => token === row.token) ||
+      (unfinished.has(row.outcome) && row.execution !== undefined)
+    ) {
       kept ??= row.token
     }
     // Without a verdict, the saved output stays valid.
-    if (row.outcome === "retried" && row.verification !== null) kept = undefined
+    if (row.outcome === "retried" && row.verification !== undefined) kept = undefined
   }
 }
 
@@ -274,7 +277,7 @@ const countLate = ({ attempts }: TaskRecord.TaskRecord, { executed }: Observed):
   const rows = byToken(attempts)
   return executed.filter(({ at, token }) => {
     const row = rows.get(token)
-    return row?.outcome === "lease_expired" && row.endedAt !== null && row.endedAt.epochMilliseconds < at
+    return row?.outcome === "lease_expired" && row.endedAt !== undefined && row.endedAt.epochMilliseconds < at
   }).length
 }
 
@@ -290,7 +293,7 @@ const blockingFreezes = ({ history, injected }: Evidence): ReadonlyArray<Outage>
 const takeoversOf = ({ attempts }: TaskRecord.TaskRecord, kills: ReadonlyArray<Kill>, outages: ReadonlyArray<Outage>) =>
   attempts.flatMap((row, index) => {
     const killed = kills.find(({ worker }) => isOwnedBy(row.owner, worker))
-    if (killed === undefined || row.outcome !== "lease_expired" || row.endedAt === null) return []
+    if (killed === undefined || row.outcome !== "lease_expired" || row.endedAt === undefined) return []
     if (row.endedAt.epochMilliseconds < killed.at) return []
     // After the last attempt there is no takeover: the task goes to the dead-letter queue.
     const end = attempts[index + 1]?.startedAt ?? row.endedAt

@@ -101,8 +101,8 @@ const taskHistory = ({ history, injected, records }: Evidence, id: string): stri
           ...record.attempts.map(
             ({ endedAt, execution, number, outcome, owner, startedAt, token, verification }) =>
               `    lease ${token}, attempt ${number}, ${owner}: ${time(startedAt.epochMilliseconds)} to ` +
-              `${endedAt === null ? "now" : time(endedAt.epochMilliseconds)}, ${outcome}, ` +
-              `${execution?.output ?? "no output"}, ${verification === null ? "no verdict" : verification.passed ? "passed" : "rejected"}`
+              `${endedAt === undefined ? "now" : time(endedAt.epochMilliseconds)}, ${outcome}, ` +
+              `${execution?.output ?? "no output"}, ${verification === undefined ? "no verdict" : verification.passed ? "passed" : "rejected"}`
           )
         ])
   ].join("\n")

@@ -21,10 +21,8 @@ const row = (
     owner: `w${token}-x`,
     startedAt: time(token * 1000),
     endedAt: time(token * 1000 + 500),
-    execution: output === undefined ? null : execution(output),
-    verification: null,
+    ...(output === undefined ? undefined : { execution: execution(output) }),
     outcome,
-    error: null,
     ...fields
   }
 }
@@ -52,10 +50,7 @@ const record = (attempts: ReadonlyArray<Attempt.Attempt>, more: Partial<Task.Tas
     ...more
   },
   token: attempts.at(-1)?.token ?? 0,
-  leaseUntil: null,
   waitsFor: [],
-  checkpoint: null,
-  previousOutput: null,
   attempts
 })
 

@@ -21,11 +21,11 @@ const program = Effect.gen(function* () {
     if (claim === undefined) break
     yield* Console.log(`${claim.task.id}: ${claim.task.status}, attempt ${claim.task.attempts}`)
     const result = yield* Effect.result(execute(claim.task))
-    const attempt = { taskId: claim.task.id, token: claim.token, verification: null }
+    const attempt = { taskId: claim.task.id, token: claim.token }
     yield* store.settle([
       Result.isSuccess(result)
         ? { ...attempt, _tag: "Complete", execution: Execution.make({ output: result.success }), verified: false }
-        : { ...attempt, _tag: "Fail", feedback: result.failure, execution: null, checkpoint: null }
+        : { ...attempt, _tag: "Fail", feedback: result.failure }
     ])
   }
   yield* printTasks

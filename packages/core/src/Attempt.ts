@@ -70,12 +70,12 @@ export const Attempt = Schema.Struct({
   owner: Schema.String,
   /** When work on the task started; for an attempt that never started, when its claim was last known of. */
   startedAt: Schema.DateTimeUtcFromString,
-  endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
-  execution: Schema.NullOr(Execution),
-  verification: Schema.NullOr(Verification),
+  endedAt: optionalNullOr(Schema.DateTimeUtcFromString),
+  execution: optionalNullOr(Execution),
+  verification: optionalNullOr(Verification),
   outcome: AttemptOutcome,
   /** Why it did not complete, for a person to read. */
-  error: Schema.NullOr(Schema.String),
+  error: optionalNullOr(Schema.String),
   /** What execution and verification used together; absent when nothing was metered. */
   usage: optionalNullOr(Usage)
 })

@@ -168,7 +168,7 @@ export const samples = (
 export const samplesOf = (task: Task, attempts: ReadonlyArray<Attempt>): ReadonlyArray<Sample> =>
   attempts.flatMap((attempt) => {
     const { outcome, verification } = attempt
-    if (verification === null || verification.decision !== undefined) return []
+    if (verification === undefined || verification.decision !== undefined) return []
     const decided = outcome === "completed" ? verification.passed : outcome === "retried" || outcome === "failed"
     return decided ? { task, attempt, verification } : []
   })

@@ -13,10 +13,10 @@ import type { Verification } from "./Verification.ts"
 import type { VerificationError } from "./VerificationError.ts"
 
 /**
- * - `Accepted`: the output becomes the task's result. `verification` is null when no verifier looked at it
+ * - `Accepted`: the output becomes the task's result. `verification` is absent when no verifier looked at it
  * - `InReview`: a person has to decide about the output
  * - `Rejected`: the verifier rejected the output
- * - `Errored`: the execution failed. `execution` is null or has a partial output, an exit code, a request id
+ * - `Errored`: the execution failed. `execution` is absent or has a partial output, an exit code, a request id
  * - `Unverifiable`: there is an output, and the verifier returned no verdict
  * - `Released`: the attempt does not count, because it ended for a reason that has nothing to do with the task
  * - `Lost`: the lease ended or the task was cancelled, so the result is discarded
@@ -30,7 +30,7 @@ export type Outcome = Accepted | InReview | Failure | Released | Lost
 export interface Accepted {
   readonly _tag: "Accepted"
   readonly execution: Execution
-  readonly verification: Verification | null
+  readonly verification?: Verification | undefined
   readonly verified: boolean
 }
 
@@ -59,7 +59,7 @@ export interface Rejected {
 /** @since 0.1.0 */
 export interface Errored {
   readonly _tag: "Errored"
-  readonly execution: Execution | null
+  readonly execution?: Execution | undefined
   readonly error: ExecutionError
 }
 

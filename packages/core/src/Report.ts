@@ -155,14 +155,14 @@ export const makeCounting = (now: DateTime.Utc): Counting => {
     outcomes[attempt.outcome] = (outcomes[attempt.outcome] ?? 0) + 1
     from = Math.min(from, start)
     until = Math.max(until, end)
-    if (attempt.endedAt !== null) {
+    if (attempt.endedAt !== undefined) {
       durations.add(end - start)
       buckets.add(end - start)
     }
     workers.add(attempt.owner, { attempts: 1, usage: attempt.usage })
     const model = attempt.execution?.metadata["model"]
     if (typeof model === "string") models.add(model.slice(0, limits.text), { attempts: 1, usage: attempt.usage })
-    if (attempt.error !== null && attempt.outcome !== "released") {
+    if (attempt.error !== undefined && attempt.outcome !== "released") {
       causes.add(FailureCause.of(attempt.error), { attempts: 1 })
     }
   }

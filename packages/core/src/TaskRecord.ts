@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Attempt, type AttemptOutcome } from "./Attempt.ts"
 import { Execution } from "./Execution.ts"
+import { optionalNullOr } from "./OptionalKey.ts"
 import { Task, TaskId, type TaskStatus } from "./Task.ts"
 import { type Refusal, TasksRefused, TaskStoreError } from "./TaskStoreError.ts"
 
@@ -21,20 +22,20 @@ export const TaskRecord = Schema.Struct({
   task: Task,
   /** The last lease token that was given out; 0 when the task was never claimed. */
   token: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
-  /** When the lease of a task in progress ends; null for every other task. */
-  leaseUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** When the lease of a task in progress ends; absent for every other task. */
+  leaseUntil: optionalNullOr(Schema.DateTimeUtcFromString),
   /**
    * The dependencies that have yet to complete. It cannot be derived from `dependsOn`: a completed dependency may have been
    * pruned.
    */
   waitsFor: Schema.Array(TaskId),
   /** An output that the next attempt verifies, so that it executes nothing. */
-  checkpoint: Schema.NullOr(Execution),
+  checkpoint: optionalNullOr(Execution),
   /**
-   * The output of the last attempt that was retried, failed or completed; null when it was empty, and while the task is
+   * The output of the last attempt that was retried, failed or completed; absent when it was empty, and while the task is
    * completed.
    */
-  previousOutput: Schema.NullOr(Schema.String),
+  previousOutput: optionalNullOr(Schema.String),
   /** The whole ledger, oldest attempt first, the one under way included. */
   attempts: Schema.Array(Attempt)
 })
@@ -48,8 +49,10 @@ export interface TaskRecord extends Schema.Schema.Type<typeof TaskRecord> {}
  * @category getters
  * @since 0.1.0
  */
-export const previousOutput = (status: TaskStatus, attempts: ReadonlyArray<Attempt>): string | null =>
-  status === "completed" ? null : attempts.findLast(({ outcome }) => hasOutput.has(outcome))?.execution?.output || null
+export const previousOutput = (status: TaskStatus, attempts: ReadonlyArray<Attempt>): string | undefined =>
+  status === "completed"
+    ? undefined
+    : attempts.findLast(({ outcome }) => hasOutput.has(outcome))?.execution?.output || undefined
 
 /** The outcomes of attempts whose output the next attempt gets. */
 const hasOutput: ReadonlySet<AttemptOutcome> = new Set(["retried", "failed", "completed"])
@@ -102,7 +105,7 @@ const contradiction = (record: TaskRecord): string | undefined => {
   if (task.result !== (task.status === "completed" ? (last?.execution?.output ?? null) : null)) {
     return "its result is not the output of the attempt that completed it"
   }
-  if ((task.status === "in_progress") !== (record.leaseUntil !== null)) {
+  if ((task.status === "in_progress") !== (record.leaseUntil !== undefined)) {
     return "it has a lease and is not in progress, or is in progress without a lease"
   }
   if (attempts.some((attempt) => attempt.taskId !== task.id)) return "it has attempts of another task"

@@ -458,12 +458,12 @@ export interface Claim {
   readonly task: Task
   readonly token: LeaseToken
   /** An output saved by an earlier attempt whose verification never finished: verify it, do not execute again. */
-  readonly checkpoint: Execution | null
+  readonly checkpoint?: Execution | undefined
   /**
-   * The output of the last attempt that failed, or that completed the task before it was revised; null when there is none or it
+   * The output of the last attempt that failed, or that completed the task before it was revised; absent when there is none or it
    * was empty. An executor gets it together with feedback only.
    */
-  readonly previousOutput: string | null
+  readonly previousOutput?: string | undefined
   /**
    * The `revision` of the pause that this task goes ahead of, as its probe. When it was not refused, resume the queue with
    * this revision.
@@ -485,17 +485,17 @@ interface SettlementFields extends Lease {
   readonly committed?: Amount | undefined
   /** The usage of all attempts of the task, this one included. */
   readonly usage?: Usage | undefined
-  readonly execution: Execution | null
-  readonly verification: Verification | null
+  readonly execution?: Execution | undefined
+  readonly verification?: Verification | undefined
 }
 
 interface FailureFields extends SettlementFields {
   readonly feedback: string
   /**
-   * An output whose verification could not be carried out: the next attempt verifies it and executes nothing. Null when the
+   * An output whose verification could not be carried out: the next attempt verifies it and executes nothing. Absent when the
    * next attempt has to execute.
    */
-  readonly checkpoint: Execution | null
+  readonly checkpoint?: Execution | undefined
 }
 
 /**

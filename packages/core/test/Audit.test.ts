@@ -147,8 +147,7 @@ const attempt: Omit<Attempt.Attempt, "verification"> = {
   startedAt: DateTime.makeUnsafe(0),
   endedAt: DateTime.makeUnsafe(1000),
   execution: Execution.make({ output: "done" }),
-  outcome: "completed",
-  error: null
+  outcome: "completed"
 }
 
 describe("the report of an audit", () => {

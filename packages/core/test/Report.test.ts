@@ -52,7 +52,6 @@ const worked = Effect.gen(function* () {
       taskId: task.id,
       token,
       execution: Execution.make({ output: "done", metadata: { model } }),
-      verification: null,
       verified: false,
       attemptUsage: usage,
       usage
@@ -64,10 +63,7 @@ const worked = Effect.gen(function* () {
       _tag: "Fail",
       taskId: second.task.id,
       token: second.token,
-      execution: null,
-      verification: null,
-      feedback: "The server answered 529 [req_011CSHoEeqs5C35K2]",
-      checkpoint: null
+      feedback: "The server answered 529 [req_011CSHoEeqs5C35K2]"
     }
   ])
   yield* claim("a", 1)
@@ -143,9 +139,8 @@ describe("a report", () => {
         const [claimed] = yield* store.claim({ owner: `worker-${index}`, limit: 1, lease: Duration.minutes(1) })
         assert(claimed !== undefined)
         const { task, token } = claimed
-        const nothing = { execution: null, verification: null, checkpoint: null }
         const feedback = `${"abcdefghij"[index % 10]}${"klmnopqrst"[Math.floor(index / 10)]}: it failed`
-        yield* store.settle([{ _tag: "Fail", taskId: task.id, token, feedback, ...nothing }])
+        yield* store.settle([{ _tag: "Fail", taskId: task.id, token, feedback }])
       }
       const { causes, failed, statuses, workers } = yield* Report.make(store)
       assert.deepStrictEqual([statuses.failed, causes.length, workers.length, failed.length], [60, 50, 50, 50])

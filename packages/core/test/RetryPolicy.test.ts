@@ -6,7 +6,6 @@ import { get, layerOf, make, memoryStore, tasks } from "./harness.ts"
 
 const errored = (reason: ExecutionError["reason"] = "Failed"): Outcome.Errored => ({
   _tag: "Errored",
-  execution: null,
   error: new ExecutionError({ reason, message: "no" })
 })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Budget, Event, Execution, Stats, Verification } from "@baton/core"
+import { Attempt, Budget, Event, Execution, Stats, Verification } from "@baton/core"
 
 /** What version 0.1 wrote, with `null` for what does not exist, and the same as it is written now. */
 const reads = <S extends Schema.Codec<unknown, unknown>>(name: string, schema: S, earlier: string, now: string) =>
@@ -34,6 +34,16 @@ describe("data of earlier versions, in which `null` stands for an absent key, is
     Verification.Verification,
     '{"passed":true,"confidence":1,"feedback":"","issues":[],"usage":null}',
     '{"passed":true,"confidence":1,"feedback":"","issues":[]}'
+  )
+
+  const attempt =
+    '"taskId":"a","number":1,"token":1,"owner":"w","startedAt":"2026-11-21T08:30:12.345Z","outcome":"running"'
+
+  reads(
+    "as an attempt",
+    Attempt.Attempt,
+    `{${attempt},"endedAt":null,"execution":null,"verification":null,"error":null,"usage":null}`,
+    `{${attempt}}`
   )
 
   const counts =

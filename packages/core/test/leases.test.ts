@@ -418,7 +418,6 @@ describe("an idle worker among others", () => {
             taskId: task.id,
             token,
             execution: Execution.make({ output: "x" }),
-            verification: null,
             verified: false
           }))
         )

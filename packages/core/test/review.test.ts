@@ -37,7 +37,7 @@ describe("a run with outputs for people", () => {
       const [first] = journal.of("TaskInReview")
       assert.strictEqual(first?.outcome, "in_review")
       assert.strictEqual(first?.reason, "Every output is reviewed by a person.")
-      assert.isNull((yield* store.dump({ limit: 1 })).records[0]?.leaseUntil)
+      assert.isUndefined((yield* store.dump({ limit: 1 })).records[0]?.leaseUntil)
     })
   )
 

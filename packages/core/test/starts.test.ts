@@ -232,7 +232,7 @@ describe("with onCrash: dead-letter, the end of a run", () => {
       yield* Fiber.join(run)
       assert.deepStrictEqual((yield* get(store, "t0")).status, "pending")
       const [claimed] = yield* store.claim({ limit: 1, owner: "next", lease: Duration.minutes(1) })
-      assert.isNotNull(claimed?.checkpoint)
+      assert.isDefined(claimed?.checkpoint)
     })
   )
 })

@@ -140,13 +140,13 @@ export const Attempt = Schema.Struct({
   number: Schema.Int,
   owner: Schema.String,
   startedAt: Schema.String,
-  endedAt: Schema.NullOr(Schema.String),
+  endedAt: optionalNullOr(Schema.String),
   outcome: AttemptOutcome,
-  output: NullableText,
-  confidence: Schema.NullOr(Schema.Finite),
+  output: optionalNullOr(Text),
+  confidence: optionalNullOr(Schema.Finite),
   executionMetadata: Schema.Record(Schema.String, Schema.Unknown),
-  verification: Schema.NullOr(Verdict),
-  error: NullableText,
+  verification: optionalNullOr(Verdict),
+  error: optionalNullOr(Text),
   usage: optionalNullOr(Usage)
 })
 export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}

@@ -81,7 +81,7 @@ export const attemptOf = (
   }
 }
 
-const verdict = (passed: boolean, feedback: string, issues: ReadonlyArray<string> = []): Attempt["verification"] => ({
+const verdict = (passed: boolean, feedback: string, issues: ReadonlyArray<string> = []) => ({
   passed,
   confidence: 0.9,
   feedback,

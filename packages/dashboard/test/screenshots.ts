@@ -16,7 +16,6 @@ const work = Effect.fnUntraced(function* (store: TaskStore.TaskStore["Service"])
       taskId: task.id,
       token,
       execution: Execution.make({ output: "The customer likes it." }),
-      verification: null,
       verified: true
     }))
   )

@@ -270,10 +270,7 @@ describe("ClaudeCodeExecutor", () => {
         owner: "dead",
         startedAt: task().createdAt,
         endedAt: task().createdAt,
-        execution: null,
-        verification: null,
-        outcome,
-        error: null
+        outcome
       }
       return { attempt: 2, leaseToken: Attempt.LeaseToken.make(4), earlierAttempts: Effect.succeed([crashed]) }
     }

@@ -332,7 +332,6 @@ describe("an attempt after one that was cut off", () => {
     startedAt: DateTime.makeUnsafe(0),
     endedAt: DateTime.makeUnsafe(1000),
     execution: Execution.make({ output, metadata }),
-    verification: null,
     outcome: "retried",
     error: message
   })

@@ -147,7 +147,7 @@ describe("executor and judge on one server", () => {
       assert.deepInclude(task, { status: "failed", attempts: 1 })
       assert.include(task.feedback, "could not be verified: The judge refused")
       assert.strictEqual(attempts[0]?.execution?.output, "5 EUR")
-      assert.isNull(attempts[0]?.verification)
+      assert.isUndefined(attempts[0]?.verification)
       assert.lengthOf(server.messages(), 2)
     })
   )

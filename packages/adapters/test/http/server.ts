@@ -57,10 +57,8 @@ export const fail = Effect.fnUntraced(function* (
       _tag: "Fail",
       taskId: task.id,
       token,
-      execution: options.output === undefined ? null : Execution.make({ output: options.output }),
-      verification: null,
-      feedback: options.feedback(task.id),
-      checkpoint: null
+      execution: options.output === undefined ? undefined : Execution.make({ output: options.output }),
+      feedback: options.feedback(task.id)
     }))
   )
 })

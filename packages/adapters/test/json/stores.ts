@@ -26,8 +26,7 @@ export const claim = (store: Store, limit = 1) => store.claim({ limit, owner: "w
 const ended = ({ task, token }: TaskStore.Claim, output: string) => ({
   taskId: task.id,
   token,
-  execution: Execution.make({ output }),
-  verification: null
+  execution: Execution.make({ output })
 })
 
 export const complete = (claimed: TaskStore.Claim, output = `${claimed.task.id} is done`): TaskStore.Settlement => ({
@@ -40,7 +39,7 @@ export const fail = (claimed: TaskStore.Claim, output: string, feedback: string)
   _tag: "Fail",
   ...ended(claimed, output),
   feedback,
-  checkpoint: null
+  checkpoint: undefined
 })
 
 /** Claims the first task, which has to exist. */

@@ -24,7 +24,7 @@ const plain = Schema.encodeSync(TaskRecord.TaskRecord)
 /** The part of a record that stays the same when the file is opened again: everything but the lease. */
 export const lasting = (record: TaskRecord.TaskRecord, options?: { readonly history?: boolean | undefined }) => {
   const { attempts, leaseUntil, ...rest } = plain(record)
-  return { ...rest, isLeased: leaseUntil !== null, attempts: options?.history === false ? undefined : attempts }
+  return { ...rest, isLeased: leaseUntil !== undefined, attempts: options?.history === false ? undefined : attempts }
 }
 
 /** The name of a file that does not exist yet, in a folder that is removed after the test. */

@@ -131,17 +131,13 @@ export const complete = ({ task, token }: TaskStore.Claim, output = "done"): Tas
   taskId: task.id,
   token,
   execution: Execution.make({ output }),
-  verification: null,
   verified: false
 })
 
 const failure = ({ task, token }: TaskStore.Claim) => ({
   taskId: task.id,
   token,
-  execution: null,
-  verification: null,
-  feedback: "not good enough",
-  checkpoint: null
+  feedback: "not good enough"
 })
 
 export const fail = (claimed: TaskStore.Claim): TaskStore.Settlement => ({ ...failure(claimed), _tag: "Fail" })

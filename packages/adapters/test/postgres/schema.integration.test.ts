@@ -120,7 +120,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
       assert.deepEqual(b.dependsOn.map(String), ["a", 'with "quotes"'])
       const [a] = (yield* store.dump()).records
       assert.ok(a)
-      const claimed = { task: a.task, token: Attempt.LeaseToken.make(a.token), checkpoint: null, previousOutput: null }
+      const claimed = { task: a.task, token: Attempt.LeaseToken.make(a.token) }
       assert.deepEqual((yield* store.settle([complete(claimed)])).lost, [])
       assert.deepEqual(
         (yield* claim(store)).map(({ task }) => String(task.id)),

@@ -30,8 +30,8 @@ const exercise = Effect.fnUntraced(function* (store: Store) {
   yield* store.extend([{ taskId: a.task.id, token: a.token }], Duration.minutes(2))
   const { lost } = yield* store.settle([
     complete(a),
-    { ...complete(c), _tag: "Retry", feedback: "again", checkpoint: null, delay: Duration.hours(1) },
-    { ...complete(d), _tag: "Fail", feedback: "no", checkpoint: null }
+    { ...complete(c), _tag: "Retry", feedback: "again", checkpoint: undefined, delay: Duration.hours(1) },
+    { ...complete(d), _tag: "Fail", feedback: "no", checkpoint: undefined }
   ])
   assert.deepStrictEqual(lost, [])
   yield* store.sweep({ maxAttempts: 3, onCrash: "retry" })

@@ -87,7 +87,6 @@ export const complete = ({ task, token }: TaskStore.Claim, output = "done") =>
     taskId: task.id,
     token,
     execution: { output, confidence: 1, metadata: {} },
-    verification: null,
     verified: false
   }) as const satisfies TaskStore.Settlement
 

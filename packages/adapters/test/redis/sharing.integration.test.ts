@@ -275,7 +275,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
         ids.map(id)
       )
       for (const claimed of claims) {
-        const failed = { ...complete(claimed), _tag: "Fail", feedback: "\n", checkpoint: null } as const
+        const failed = { ...complete(claimed), _tag: "Fail", feedback: "\n", checkpoint: undefined } as const
         assert.deepStrictEqual((yield* store.settle([failed])).lost, [])
       }
       for (const name of ids) {
@@ -317,7 +317,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
         const [first] = yield* claim(store, { queues: [queue], limit: 1 })
         assert.ok(first)
         assert.deepStrictEqual([first.task.id, first.task.queue], [id(`of ${queue}`), queue])
-        const again = { ...complete(first), _tag: "Retry", feedback: "", checkpoint: null } as const
+        const again = { ...complete(first), _tag: "Retry", feedback: "", checkpoint: undefined } as const
         yield* store.settle([{ ...again, delay: Duration.zero }])
         yield* claim(store, { queues: [queue], lease: Duration.zero })
         assert.lengthOf(yield* store.sweep({ maxAttempts: 9, onCrash: "retry", queues: [queue] }), 1)
@@ -382,7 +382,7 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       const [a] = yield* claim(store, { lease: Duration.infinity })
       assert.ok(a)
       yield* store.settle([
-        { ...complete(a), _tag: "Retry", feedback: "never", checkpoint: null, delay: Duration.infinity }
+        { ...complete(a), _tag: "Retry", feedback: "never", checkpoint: undefined, delay: Duration.infinity }
       ])
       assert.lengthOf(yield* claim(store), 0)
       const { availableAt } = Option.getOrThrow(yield* store.get(id("a")))

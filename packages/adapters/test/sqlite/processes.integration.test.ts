@@ -25,7 +25,6 @@ const complete = ({ task, token }: TaskStore.Claim, output: string): TaskStore.S
   taskId: task.id,
   token,
   execution: Execution.make({ output }),
-  verification: null,
   verified: false
 })
 

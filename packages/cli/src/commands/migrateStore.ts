@@ -188,7 +188,7 @@ const countRunning = Effect.fnUntraced(function* (store: Store): Effect.fn.Retur
   return yield* Stream.runFold(
     records(store, { maxPageSize }),
     () => 0,
-    (count, { leaseUntil }) => (leaseUntil !== null && leaseUntil.epochMilliseconds > now ? count + 1 : count)
+    (count, { leaseUntil }) => (leaseUntil !== undefined && leaseUntil.epochMilliseconds > now ? count + 1 : count)
   )
 })
 

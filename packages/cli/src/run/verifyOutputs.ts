@@ -114,7 +114,7 @@ const executorOf = (
       if (Option.isNone(task)) return yield* noOutput(`The task is no longer ${status}.`)
       const attempts = yield* store.attempts(id)
       tokens.set(id, attempts.at(-1)?.token)
-      const outputs = attempts.flatMap(({ execution }) => (execution === null ? [] : [execution]))
+      const outputs = attempts.flatMap(({ execution }) => (execution === undefined ? [] : [execution]))
       const last = outputs.at(-1)
       if (last === undefined) return yield* noOutput("The task has no output.")
       return { ...last, usage: undefined }

@@ -140,7 +140,7 @@ export const bodyOf = (
   const judges = (verification?.models ?? []).map(firstLine).join(", ")
   const sure = `${verification?.passed === true ? "accepted" : "rejected"}, ${Math.round((verification?.confidence ?? 0) * 100)}% sure`
   const verdict =
-    verification === null
+    verification === undefined
       ? []
       : [
           ...(verification.review === undefined ? [] : textLines(verification.review)),

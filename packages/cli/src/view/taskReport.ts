@@ -141,7 +141,7 @@ const attemptMargin = "     "
 const maxLines = 12
 
 const outputOf = ({ execution }: Attempt): string | undefined =>
-  execution === null || execution.output === "" ? undefined : execution.output.slice(0, maxCompared)
+  execution === undefined || execution.output === "" ? undefined : execution.output.slice(0, maxCompared)
 
 /** The output of the last attempt before this one that has an output. */
 const outputBefore = (history: ReadonlyArray<Attempt>, index: number): string | undefined =>
@@ -189,7 +189,7 @@ const attemptReport = (
   const took = elapsed(Duration.millis(end - attempt.startedAt.epochMilliseconds))
   const heading = [
     `${style.bold(`#${attempt.number}`)} ${Style.ofOutcome(style, attempt.outcome)(attempt.outcome.replace("_", " "))}`,
-    style.dim(`${moment(attempt.startedAt)}, ${attempt.endedAt === null ? `${took} so far` : took}`),
+    style.dim(`${moment(attempt.startedAt)}, ${attempt.endedAt === undefined ? `${took} so far` : took}`),
     style.dim(`by ${firstLine(attempt.owner)}`)
   ]
   return [
@@ -206,7 +206,7 @@ const attemptReport = (
 /** The models of the judge and their part of the usage. */
 const judge = ({ verification }: Attempt): string => {
   const used =
-    verification === null || verification.usage === undefined ? [] : [`${usage(verification.usage)} of the total`]
+    verification === undefined || verification.usage === undefined ? [] : [`${usage(verification.usage)} of the total`]
   return [...judgesOf(verification), ...used].join(", ")
 }
 
@@ -218,7 +218,7 @@ const labelled = (label: string, text: string, style: Style.Style): ReadonlyArra
 }
 
 const verdict = ({ error, verification }: Attempt, style: Style.Style): ReadonlyArray<string> => {
-  if (verification === null) return []
+  if (verification === undefined) return []
   const word = verification.passed ? style.green("accepted") : style.red("rejected")
   const confidence = verification.confidence === 1 ? "" : `, ${Math.round(verification.confidence * 100)}% confidence`
   const { decision, review } = verification
@@ -235,7 +235,7 @@ const verdict = ({ error, verification }: Attempt, style: Style.Style): Readonly
 }
 
 /** What a person decided. The comment of a rejection is also the error of the attempt. */
-const decisionText = ({ by, comment, kind }: Decision, error: string | null): string => {
+const decisionText = ({ by, comment, kind }: Decision, error: string | undefined): string => {
   const text = `${kind} by ${firstLine(by)}`
   return comment === "" || comment === error ? text : `${text}: ${comment}`
 }

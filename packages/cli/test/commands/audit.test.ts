@@ -19,7 +19,7 @@ const judged = Effect.fnUntraced(function* (id: string) {
       token: first.token,
       verification: { ...Verification.reject("Too long."), ...judge },
       feedback: "Too long.",
-      checkpoint: null,
+      checkpoint: undefined,
       delay: Duration.zero
     }
   ])

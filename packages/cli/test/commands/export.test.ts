@@ -93,7 +93,6 @@ describe("baton export", () => {
           attemptUsage: usage,
           usage,
           execution,
-          verification: null,
           verified: false
         }
       ])

@@ -117,8 +117,6 @@ export const text = (...lines: ReadonlyArray<string>) => lines.map((line) => `${
 
 const lease = Duration.hours(1)
 
-const nothing = { execution: null, verification: null }
-
 /** Claims the first task. */
 export const claim = (owner = "worker-1") =>
   TaskStore.TaskStore.use((store) =>
@@ -133,10 +131,9 @@ export const complete = Effect.fnUntraced(function* (output: string, options?: {
   const store = yield* TaskStore.TaskStore
   const { task, token } = yield* claim()
   const verified = options?.verified ?? true
-  const verification = verified ? Verification.pass() : null
+  const verification = verified ? Verification.pass() : undefined
   yield* store.settle([
     {
-      ...nothing,
       _tag: "Complete",
       taskId: task.id,
       token,
@@ -152,7 +149,7 @@ export const complete = Effect.fnUntraced(function* (output: string, options?: {
 export const fail = Effect.fnUntraced(function* (feedback: string) {
   const store = yield* TaskStore.TaskStore
   const { task, token } = yield* claim()
-  yield* store.settle([{ ...nothing, _tag: "Fail", taskId: task.id, token, feedback, checkpoint: null }])
+  yield* store.settle([{ _tag: "Fail", taskId: task.id, token, feedback }])
 })
 
 export const add = (...tasks: ReadonlyArray<Parameters<typeof Task.makeNew>[0]>) =>
@@ -187,7 +184,6 @@ export const everyKind = Effect.gen(function* () {
       execution: rejected,
       verification: verdict,
       feedback: "The count is not a number.",
-      checkpoint: null,
       // Without a delay it would be claimed before tasks that have not started.
       delay: Duration.seconds(5)
     }

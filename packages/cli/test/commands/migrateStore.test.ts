@@ -10,7 +10,7 @@ const plain = Schema.encodeSync(Schema.Array(TaskRecord.TaskRecord))
 
 const contents = (store: Store) =>
   Effect.map(store.dump({ limit: 10_000 }), ({ records }) =>
-    plain(records.map((record) => Object.assign({}, record, { leaseUntil: null })))
+    plain(records.map((record) => Object.assign({}, record, { leaseUntil: undefined })))
   )
 
 /** An empty store, in addition to the one of the harness. */

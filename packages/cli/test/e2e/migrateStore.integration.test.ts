@@ -23,7 +23,7 @@ const contents = (open: Effect.Effect<Store, unknown, never> | ReturnType<typeof
       const { next, records } = yield* store.dump({ limit: 10_000 })
       assert.isUndefined(next)
       const { paused } = yield* store.control
-      const history = plain(records).map(({ leaseUntil, ...record }) => [record, leaseUntil === null])
+      const history = plain(records).map(({ leaseUntil, ...record }) => [record, leaseUntil === undefined])
       return { records: history, counts: { ...(yield* store.counts) }, paused }
     })
   )
@@ -37,8 +37,6 @@ const usage: Usage.Usage = {
 }
 
 const odd = 'NUL \0, a lone half \ud83d, 𝕏, \u2028, "quotes" and \\ at the\nend\r\n'
-
-const nothing = { execution: null, verification: null }
 
 /** Tasks of every kind, with every field that a store keeps. */
 const fill = Effect.fnUntraced(function* (store: Store) {
@@ -74,10 +72,16 @@ const fill = Effect.fnUntraced(function* (store: Store) {
       attemptUsage: usage,
       usage
     },
-    { ...nothing, ...lease(unverified), _tag: "Complete", execution: Execution.make({ output: "" }), verified: false },
-    { ...nothing, ...lease(dead), _tag: "Fail", feedback: odd, execution, verification: verdict, checkpoint: null },
+    { ...lease(unverified), _tag: "Complete", execution: Execution.make({ output: "" }), verified: false },
     {
-      ...nothing,
+      ...lease(dead),
+      _tag: "Fail",
+      feedback: odd,
+      execution,
+      verification: verdict,
+      checkpoint: undefined
+    },
+    {
       ...lease(retried),
       _tag: "Retry",
       feedback: "again",

@@ -35,9 +35,7 @@ const ran = (model: string): Attempt.Attempt => ({
   startedAt: at,
   endedAt: at,
   execution: Execution.make({ output: "", metadata: { model } }),
-  verification: null,
-  outcome: "completed",
-  error: null
+  outcome: "completed"
 })
 
 const render = (changes: Partial<TaskWithHistory>) =>

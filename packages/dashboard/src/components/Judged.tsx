@@ -15,7 +15,7 @@ interface Props {
 
 /** What a person judges: the prompt of a task, the verdict on one of its attempts, and the output beside one before it. */
 export const Judged = ({ attempt, detail: { attempts, task }, onView, view }: Props) => {
-  const before = attempts.filter(({ output, token }) => output !== null && token < attempt.token)
+  const before = attempts.filter(({ output, token }) => output !== undefined && token < attempt.token)
   const [base, setBase] = useState(before.at(-1)?.token)
   return (
     <div className="judged">

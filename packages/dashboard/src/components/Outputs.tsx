@@ -40,7 +40,7 @@ export const Outputs = ({ attempts, base, id, onBase, onView, selected, view }: 
   const after = useText(id, selected)
   const before = useText(id, base)
   const isCut = after.text.cut || before.text.cut
-  const others = attempts.filter(({ output, token }) => output !== null && token !== selected.token)
+  const others = attempts.filter(({ output, token }) => output !== undefined && token !== selected.token)
   const error = after.error ?? before.error
   return (
     <section className="outputs" aria-label={`Output of attempt ${selected.number}`}>

@@ -12,8 +12,8 @@ export const Ago = ({ at }: { readonly at: string }) => {
 }
 
 /** The duration of something that ended, or that is still running. */
-export const Duration = ({ from, to }: { readonly from: string; readonly to: string | null }) =>
-  to === null ? <Running from={from} /> : <span>{elapsed(Date.parse(to) - Date.parse(from))}</span>
+export const Duration = ({ from, to }: { readonly from: string; readonly to?: string | undefined }) =>
+  to === undefined ? <Running from={from} /> : <span>{elapsed(Date.parse(to) - Date.parse(from))}</span>
 
 const Running = ({ from }: { readonly from: string }) => {
   const now = useNow()

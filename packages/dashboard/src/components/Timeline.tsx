@@ -37,7 +37,7 @@ const Decided = ({ decision: { by, comment, kind } }: { readonly decision: NonNu
 
 /** What the verifier and a person said, or why the attempt failed. */
 const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attempt }) => {
-  if (verification !== null) {
+  if (verification !== undefined) {
     const { confidence, decision, feedback, issues, models, passed, review } = verification
     const isJudged = models !== undefined || confidence > 0
     const verdict = (
@@ -65,7 +65,7 @@ const Reason = ({ attempt: { error, verification } }: { readonly attempt: Attemp
       </>
     )
   }
-  return error === null ? null : (
+  return error === undefined ? null : (
     <Said label="Reason">
       <Plain text={error.text} />
     </Said>

@@ -15,7 +15,7 @@ export const Issues = ({ issues }: { readonly issues: ReadonlyArray<string> }) =
 
 /** Why a person has to decide, and what the verifier says. */
 export const Verdict = ({ attempt: { verification } }: { readonly attempt: Attempt }) => {
-  if (verification === null) return null
+  if (verification === undefined) return null
   const { confidence, feedback, issues, models, passed, review } = verification
   const isJudged = models !== undefined || confidence > 0
   return (

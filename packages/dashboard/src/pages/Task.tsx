@@ -163,9 +163,9 @@ export const chosen = (
   attempt: string | undefined,
   base: string | undefined
 ): { readonly selected: Attempt | undefined; readonly base: Attempt | undefined } => {
-  const withOutput = attempts.filter(({ output }) => output !== null)
+  const withOutput = attempts.filter(({ output }) => output !== undefined)
   const selected = attempts.find(({ token }) => String(token) === attempt) ?? withOutput.at(-1) ?? attempts.at(-1)
-  if (selected === undefined || selected.output === null) return { selected, base: undefined }
+  if (selected === undefined || selected.output === undefined) return { selected, base: undefined }
   const others = withOutput.filter(({ token }) => token !== selected.token)
   return {
     selected,
@@ -250,7 +250,7 @@ export const TaskPage = () => {
               onSelect={(token) => to({ attempt: String(token), base: undefined })}
             />
           </section>
-          {shown.selected.output === null ? (
+          {shown.selected.output === undefined ? (
             <section className="outputs" aria-label="Output">
               <h2>Attempt {shown.selected.number}</h2>
               {shown.selected.outcome === "running" ? (

@@ -30,7 +30,7 @@ export const sessionId = (task: Task, leaseToken: number): string => {
 export const beginning = (task: Task, context: AttemptContext): Effect.Effect<Beginning> =>
   Effect.map(context.leaseToken === 1 ? Effect.succeed([]) : context.earlierAttempts, (attempts) => {
     const last = attempts.at(-1)
-    const isResumed = last?.outcome === "lease_expired" && last.execution === null
+    const isResumed = last?.outcome === "lease_expired" && last.execution === undefined
     return {
       id: sessionId(task, context.leaseToken),
       resumes: isResumed ? sessionId(task, last.token) : undefined

@@ -273,14 +273,14 @@ const {
  */
 export const Attempt = Schema.Struct({
   ...ledger,
-  /** Null as long as there is none. */
-  output: Schema.NullOr(Text),
+  /** Absent as long as there is none. */
+  output: optionalNullOr(Text),
   /** The executor's own confidence in its output. */
-  confidence: Schema.NullOr(Schema.Finite),
+  confidence: optionalNullOr(Schema.Finite),
   executionUsage: optionalNullOr(Usage),
   executionMetadata: metadata,
-  verification: Schema.NullOr(Verification),
-  error: Schema.NullOr(Text)
+  verification: optionalNullOr(Verification),
+  error: optionalNullOr(Text)
 })
 
 /** @since 0.1.0 */

@@ -28,10 +28,11 @@ export const wholeTask = (task: Tasks.Task, limit: number): Task => ({
 
 export const attempt = ({ error, execution, verification, ...rest }: Attempts.Attempt, limit: number): Attempt => ({
   ...rest,
-  output: execution === null ? null : cut(execution.output, limit),
-  confidence: execution?.confidence ?? null,
+  ...(execution === undefined ? undefined : { output: cut(execution.output, limit), confidence: execution.confidence }),
   ...(execution?.usage === undefined ? undefined : { executionUsage: execution.usage }),
   executionMetadata: execution?.metadata ?? {},
-  verification: verification === null ? null : { ...verification, feedback: cut(verification.feedback, limit) },
-  error: cutOrNull(error, limit)
+  ...(verification === undefined
+    ? undefined
+    : { verification: { ...verification, feedback: cut(verification.feedback, limit) } }),
+  ...(error === undefined ? undefined : { error: cut(error, limit) })
 })

@@ -125,9 +125,9 @@ export const extensionOf = (
     createdAt: task.createdAt,
     updatedAt: unlessEqual(task.updatedAt, task.createdAt),
     token: record.token || undefined,
-    checkpoint: record.checkpoint ?? undefined,
+    checkpoint: record.checkpoint,
     claimed: (!options.history && attempts.at(-1)?.outcome === "claimed") || undefined,
-    previousOutput: options.history ? undefined : (record.previousOutput ?? undefined),
+    previousOutput: options.history ? undefined : record.previousOutput,
     history: options.history && ended.length > 0 ? ended.map((each) => saveAttempt(each, record)) : undefined
   })
 }
@@ -141,14 +141,14 @@ const saveAttempt = (attempt: Attempt, { attempts, task }: TaskRecord.TaskRecord
     token,
     owner,
     startedAt,
-    endedAt: endedAt ?? undefined,
+    endedAt,
     outcome,
-    error: error ?? undefined,
+    error,
     execution:
-      execution !== null && task.status === "completed" && attempt === attempts.at(-1)
+      execution !== undefined && task.status === "completed" && attempt === attempts.at(-1)
         ? { ...execution, output: undefined }
-        : (execution ?? undefined),
-    verification: verification ?? undefined,
+        : execution,
+    verification,
     usage
   }
 }
@@ -198,13 +198,14 @@ export const toRecord = (
     updatedAt: baton.updatedAt ?? createdAt
   }
   const attempts = ledgerOf(saved, task)
+  const previousOutput = TaskRecord.previousOutput(status, attempts)
   return {
     task,
     token: Math.max(baton.token ?? task.attempts, attempts.at(-1)?.token ?? 0),
-    leaseUntil: status === "in_progress" ? task.updatedAt : null,
+    ...(status === "in_progress" ? { leaseUntil: task.updatedAt } : undefined),
     waitsFor: (baton.waitsFor ?? task.dependsOn).filter((id) => task.dependsOn.includes(id) && !file.isCompleted(id)),
-    checkpoint: baton.checkpoint ?? null,
-    previousOutput: TaskRecord.previousOutput(status, attempts),
+    ...(baton.checkpoint === undefined ? undefined : { checkpoint: baton.checkpoint }),
+    ...(previousOutput === undefined ? undefined : { previousOutput }),
     attempts
   }
 }
@@ -246,7 +247,9 @@ const ledgerOf = ({ baton = noExtension, result }: SavedTask, task: Task): Reado
   if (open === "in_review") return [...ended, current]
   return [
     ...ended,
-    open === "completed" ? { ...current, execution: completingExecution(current, task) } : { ...current, endedAt: null }
+    open === "completed"
+      ? { ...current, execution: completingExecution(current, task) }
+      : Struct.omit(current, ["endedAt"])
   ]
 }
 
@@ -256,11 +259,11 @@ const readAttempt = ({ execution, ...saved }: SavedAttempt, taskId: TaskId, resu
   token: saved.token,
   owner: saved.owner,
   startedAt: saved.startedAt,
-  endedAt: saved.endedAt ?? null,
+  ...(saved.endedAt === undefined ? undefined : { endedAt: saved.endedAt }),
   outcome: saved.outcome,
-  error: saved.error ?? null,
-  execution: execution === undefined ? null : { ...execution, output: execution.output ?? result },
-  verification: saved.verification ?? null,
+  ...(saved.error === undefined ? undefined : { error: saved.error }),
+  ...(execution === undefined ? undefined : { execution: { ...execution, output: execution.output ?? result } }),
+  ...(saved.verification === undefined ? undefined : { verification: saved.verification }),
   ...(saved.usage === undefined ? undefined : { usage: saved.usage })
 })
 
@@ -290,8 +293,5 @@ const unknownAttempt = (task: Task, token: number): Attempt => ({
   owner: "unknown",
   startedAt: task.updatedAt,
   endedAt: task.updatedAt,
-  execution: null,
-  verification: null,
-  outcome: "running",
-  error: null
+  outcome: "running"
 })

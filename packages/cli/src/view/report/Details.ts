@@ -83,9 +83,10 @@ const historyOf = (task: TaskRecord["task"], attempts: ReadonlyArray<Attempt>): 
     model: modelOf(attempt) ?? null,
     startedAt: attempt.startedAt.epochMilliseconds,
     endedAt: attempt.endedAt?.epochMilliseconds ?? null,
-    error: attempt.error === null ? null : shortened(attempt.error),
+    error: attempt.error === undefined ? null : shortened(attempt.error),
     // The output of a completed attempt is the result of the task.
-    output: attempt.execution === null || attempt.outcome === "completed" ? null : shortened(attempt.execution.output),
+    output:
+      attempt.execution === undefined || attempt.outcome === "completed" ? null : shortened(attempt.execution.output),
     usage: attempt.usage
   }))
 })

@@ -42,16 +42,15 @@ const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, 
     token: Schema.decodeSync(Attempt.LeaseToken)(index + 1),
     owner: "worker-1",
     startedAt: time(one.at ?? 0),
-    endedAt: one.outcome === "running" ? null : time((one.at ?? 0) + (one.took ?? 100)),
+    ...(one.outcome === "running" ? undefined : { endedAt: time((one.at ?? 0) + (one.took ?? 100)) }),
     execution: {
       output: `output ${index + 1} of ${id}`,
       confidence: 1,
       ...usageOf(one),
       metadata: one.model === undefined ? {} : { model: one.model }
     },
-    verification: null,
     outcome: one.outcome,
-    error: one.error ?? null,
+    ...(one.error === undefined ? undefined : { error: one.error }),
     ...usageOf(one)
   }))
   const task: Task.Task = {
@@ -78,10 +77,7 @@ const record = (id: string, status: Task.TaskStatus, tries: ReadonlyArray<Try>, 
   return {
     task,
     token: tries.length,
-    leaseUntil: null,
     waitsFor: [],
-    checkpoint: null,
-    previousOutput: null,
     attempts
   } satisfies TaskRecord.TaskRecord
 }

@@ -74,20 +74,20 @@ export const make = Effect.fnUntraced(function* (
     claimed.phase = "working"
     claimed.startedAt = clock.currentTimeMillisUnsafe()
     started++
-    const checkpoint = claimed.claim.checkpoint === null ? null : yield* storedOutput(claimed)
+    const checkpoint = claimed.claim.checkpoint === undefined ? undefined : yield* storedOutput(claimed)
     yield* events.publish({
       _tag: "TaskStarted",
       at: now(parts),
       taskId: task.id,
       attempt: task.attempts,
       description: task.description,
-      resumed: checkpoint !== null
+      resumed: checkpoint !== undefined
     })
 
     const kind = verifier.kindOf?.(task) ?? verifier.kind
     const context = contextOf(parts, claimed, reports)
     let execution: Execution.Execution
-    if (checkpoint === null) {
+    if (checkpoint === undefined) {
       const usedUp = spending.usedUp(config, task)
       if (usedUp !== undefined) return errored("Permanent", usedUp)
       executions++
@@ -110,9 +110,9 @@ export const make = Effect.fnUntraced(function* (
     }
 
     if (!config.verifyResults || kind === "none") {
-      return { _tag: "Accepted", execution, verification: null, verified: false }
+      return { _tag: "Accepted", execution, verified: false }
     }
-    if (kind === "effectful" && checkpoint === null) {
+    if (kind === "effectful" && checkpoint === undefined) {
       const failed = yield* save(claimed, execution, restore)
       if (failed !== undefined) return failed
     }
@@ -314,7 +314,7 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask, reports: progress.Prog
     attempt: task.attempts,
     leaseToken: token,
     idempotencyKey: idempotencyKey(task),
-    previous: task.feedback === null ? undefined : { output: previousOutput ?? undefined, feedback: task.feedback },
+    previous: task.feedback === null ? undefined : { output: previousOutput, feedback: task.feedback },
     dependencies: dependencies.outputs(parts, task),
     progress: reports.of(claimed),
     earlierAttempts: earlierAttempts(parts, claimed),
@@ -351,7 +351,6 @@ const withTimeout = <A, E>(execute: Effect.Effect<A, E>, millis: number | undefi
 
 const errored = (reason: ExecutionError["reason"], message: string): Outcome.Errored => ({
   _tag: "Errored",
-  execution: null,
   error: new ExecutionError({ reason, message })
 })
 
@@ -366,7 +365,7 @@ const unverifiable = (
 })
 
 /** What a failed execution leaves for the ledger: partial output, exit code, request id. */
-const partialExecution = ({ metadata, output, usage }: ExecutionError): Execution.Execution | null =>
+const partialExecution = ({ metadata, output, usage }: ExecutionError): Execution.Execution | undefined =>
   output === undefined && metadata === undefined
-    ? null
+    ? undefined
     : Execution.make({ output: output ?? "", confidence: 0, usage, metadata: metadata ?? {} })

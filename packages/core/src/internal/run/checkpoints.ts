@@ -85,13 +85,13 @@ export const withExecutor = ({ config: { executorId } }: RunParts, execution: Ex
  * The stored output of a claimed task, unless another executor made it. The first output of another executor is logged, and
  * not each one: there can be thousands.
  */
-export const makeStored = (parts: RunParts): ((claimed: ClaimedTask) => Effect.Effect<Execution | null>) => {
+export const makeStored = (parts: RunParts): ((claimed: ClaimedTask) => Effect.Effect<Execution | undefined>) => {
   const { executorId, keepOutputs } = parts.config
   let isLogged = false
   return ({ claim: { checkpoint } }) => {
     const from = checkpoint?.metadata[executorKey]
     if (executorId === undefined || from === undefined || from === executorId) return Effect.succeed(checkpoint)
-    const kept = keepOutputs ? checkpoint : null
+    const kept = keepOutputs ? checkpoint : undefined
     if (isLogged) return Effect.succeed(kept)
     isLogged = true
     return Effect.as(

@@ -30,7 +30,6 @@ export type SettledOutcome = (typeof attemptOutcome)[Settlement["_tag"]]
 /** A result that the store refuses is a failure of its task. */
 export const unstorable = (error: TaskStoreError): Outcome.Errored => ({
   _tag: "Errored",
-  execution: null,
   error: new ExecutionError({ reason: "Permanent", message: `The result could not be stored: ${error.message}` })
 })
 
@@ -77,7 +76,7 @@ export const failureSettlementOf = (
     committed: claimed.committed,
     usage: claimed.taskUsage(),
     execution: outcome.execution,
-    verification: outcome._tag === "Rejected" ? outcome.verification : null,
+    verification: outcome._tag === "Rejected" ? outcome.verification : undefined,
     feedback: Outcome.feedback(outcome),
     checkpoint: checkpointOf(outcome)
   }
@@ -95,8 +94,8 @@ export const failureSettlementOf = (
 }
 
 /** The next attempt verifies an output without a verdict, and executes nothing. */
-const checkpointOf = (outcome: Outcome.Failure): Execution | null =>
-  outcome._tag === "Unverifiable" ? outcome.execution : null
+const checkpointOf = (outcome: Outcome.Failure): Execution | undefined =>
+  outcome._tag === "Unverifiable" ? outcome.execution : undefined
 
 /** None when the retry policy has ended. */
 const retryDelay = Effect.fnUntraced(
@@ -124,7 +123,7 @@ const earlierFailures = Effect.fnUntraced(function* (parts: RunParts, task: Task
   for (const attempt of attempts.toReversed()) {
     if (number === 0) break
     // A released attempt has the number of the attempt that took its place.
-    if (attempt.number !== number || attempt.endedAt === null || !isFailure(attempt)) continue
+    if (attempt.number !== number || attempt.endedAt === undefined || !isFailure(attempt)) continue
     failures.unshift({ attempt: number, outcome: failureOf(attempt), endedAt: attempt.endedAt.epochMilliseconds })
     number--
   }
@@ -134,7 +133,7 @@ const earlierFailures = Effect.fnUntraced(function* (parts: RunParts, task: Task
 const isFailure = ({ outcome }: Attempt): boolean => outcome === "retried" || outcome === "lease_expired"
 
 const failureOf = ({ error, execution, verification }: Attempt): Outcome.Failure =>
-  execution !== null && verification !== null
+  execution !== undefined && verification !== undefined
     ? { _tag: "Rejected", execution, verification }
     : {
         _tag: "Errored",

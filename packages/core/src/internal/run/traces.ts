@@ -88,14 +88,16 @@ export const make = (parts: RunParts): TaskTraces | undefined => {
           if (remembered.size <= maxRemembered) break
           remembered.delete(oldest)
         }
-        return outcome.execution === null ? outcome : { ...outcome, execution: withContext(outcome.execution, context) }
+        return outcome.execution === undefined
+          ? outcome
+          : { ...outcome, execution: withContext(outcome.execution, context) }
     }
   }
 
   return {
     ofTask: Effect.fnUntraced(function* (claimed, attempt) {
       const { checkpoint, task } = claimed.claim
-      const isFirst = task.attempts === 1 && task.requeues === 0 && checkpoint === null
+      const isFirst = task.attempts === 1 && task.requeues === 0 && checkpoint === undefined
       const first = isFirst ? undefined : yield* earlierContext(claimed)
       const run = yield* Effect.option(Effect.currentSpan)
       const links = [
@@ -116,7 +118,7 @@ export const make = (parts: RunParts): TaskTraces | undefined => {
   }
 }
 
-const contextIn = (execution: Execution.Execution | null): string | undefined => {
+const contextIn = (execution: Execution.Execution | undefined): string | undefined => {
   const value = execution?.metadata[key]
   return typeof value === "string" ? value : undefined
 }

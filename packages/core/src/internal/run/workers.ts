@@ -168,6 +168,5 @@ const concernsPauses = ({ claim: { probes } }: ClaimedTask, outcome: Outcome.Out
 const died = (cause: Cause.Cause<never>): Effect.Effect<Outcome.Outcome> =>
   Effect.succeed({
     _tag: "Errored",
-    execution: null,
     error: new ExecutionError({ reason: "Failed", message: `The attempt died: ${String(Cause.squash(cause))}` })
   })

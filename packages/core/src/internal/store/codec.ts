@@ -69,17 +69,18 @@ const executionToJson = (value: Execution): string =>
     ? `{"output":${JSON.stringify(value.output)},"confidence":${value.confidence},"metadata":{}}`
     : toJson(value)
 
-export const execution = (value: Execution | null): string | null => (value === null ? null : executionToJson(value))
+export const execution = (value: Execution | undefined): string | null =>
+  value === undefined ? null : executionToJson(value)
 
-const toJsonOrNull = (value: Execution | Verification | Usage | null | undefined): string | null =>
-  value === null || value === undefined ? null : toJson(value)
+const toJsonOrNull = (value: Execution | Verification | Usage | undefined): string | null =>
+  value === undefined ? null : toJson(value)
 
 /** A verifier without I/O often returns the same verdict object. */
 const verdictToJson = () => {
   let last: Verification | undefined
   let json = ""
-  return (value: Verification | null): string | null => {
-    if (value === null) return null
+  return (value: Verification | undefined): string | null => {
+    if (value === undefined) return null
     if (value !== last) {
       last = value
       json = toJson(value)
@@ -90,7 +91,8 @@ const verdictToJson = () => {
 
 export const verification = verdictToJson()
 
-const toTextOrNull = (text: string | null): string | null => (text === null ? null : Text.encode(text))
+const toTextOrNull = (text: string | null | undefined): string | null =>
+  text === null || text === undefined ? null : Text.encode(text)
 
 const recordToJson = (value: Metadata | Overrides | undefined): string | null =>
   value === undefined || isEmpty(value) ? null : toJson(value)
@@ -188,7 +190,7 @@ export const restoreRow = ({
     token: attempt.token,
     owner: Text.encode(attempt.owner),
     startedAt: toEpochMillis(attempt.startedAt),
-    endedAt: attempt.endedAt === null ? null : toEpochMillis(attempt.endedAt),
+    endedAt: attempt.endedAt === undefined ? null : toEpochMillis(attempt.endedAt),
     outcome: attempt.outcome,
     error: toTextOrNull(attempt.error),
     execution: toJsonOrNull(attempt.execution),
@@ -261,8 +263,10 @@ const fromJson = <S extends Schema.Codec<unknown, unknown>>(schema: S) => {
   return (value: Driver.Column): S["Type"] | null => (value === null ? null : decode(value))
 }
 
-const readExecution = fromJson(Execution)
-const verdict = fromJson(Verification)
+const decodeExecution = Schema.decodeUnknownSync(Schema.fromJsonString(Execution))
+const readExecution = (value: Driver.Column): Execution | undefined =>
+  value === null ? undefined : decodeExecution(value)
+const verdict = Schema.decodeUnknownSync(Schema.fromJsonString(Verification))
 const decodeUsage = Schema.decodeUnknownSync(Schema.fromJsonString(Usage))
 const usage = (value: Driver.Column): Usage => decodeUsage(value)
 const metadataFromJson = fromJson(Metadata)
@@ -300,7 +304,7 @@ const leaseToken = (value: Driver.Column): LeaseToken => brandLeaseToken(number(
 export const seq = ({ seq }: Pick<Driver.TaskRow, "seq">): number => number("seq", seq)
 
 /** An empty output is none. */
-const output = (value: Driver.Column): string | null => readExecution(value)?.output || null
+const output = (value: Driver.Column): string | undefined => readExecution(value)?.output || undefined
 
 const taskTime = recentTimes()
 
@@ -360,13 +364,12 @@ export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Clai
       updatedAt: updatedAt("updatedAt", row.updatedAt)
     }
     if (row.usage !== null) task.usage = usage(row.usage)
-    return {
-      task,
-      token: leaseToken(row.token),
-      checkpoint: readExecution(row.checkpoint),
-      previousOutput: output(row.previousExecution),
-      ...(row.probes === undefined ? undefined : { probes: number("probes", row.probes) })
-    }
+    const claim: Types.Mutable<Claim> = { task, token: leaseToken(row.token) }
+    if (row.checkpoint !== null) claim.checkpoint = readExecution(row.checkpoint)
+    const previousOutput = output(row.previousExecution)
+    if (previousOutput !== undefined) claim.previousOutput = previousOutput
+    if (row.probes !== undefined) claim.probes = number("probes", row.probes)
+    return claim
   })
 }
 
@@ -408,11 +411,11 @@ export const attempt = (taskId: TaskId, row: Driver.AttemptRow): Attempt => ({
   token: leaseToken(row.token),
   owner: text("owner", row.owner),
   startedAt: time("startedAt", row.startedAt),
-  endedAt: timeOrNull("endedAt", row.endedAt),
-  execution: readExecution(row.execution),
-  verification: verdict(row.verification),
+  ...(row.endedAt === null ? undefined : { endedAt: time("endedAt", row.endedAt) }),
+  ...(row.execution === null ? undefined : { execution: readExecution(row.execution) }),
+  ...(row.verification === null ? undefined : { verification: verdict(row.verification) }),
   outcome: outcome(row.outcome),
-  error: textOrNull("error", row.error),
+  ...(row.error === null ? undefined : { error: text("error", row.error) }),
   ...(row.usage === null ? undefined : { usage: usage(row.usage) })
 })
 
@@ -421,14 +424,16 @@ export const record = (row: Driver.RecordRow): TaskRecord.TaskRecord => {
   const attempts = row.attemptRows.map((each) => attempt(found.id, each))
   const waitsFor = new Set(row.waitsFor.map(taskId))
   const running = found.status === "in_progress" ? attempts.at(-1) : undefined
+  // An output that the attempt under way has checkpointed comes first.
+  const checkpoint = running?.execution ?? readExecution(row.checkpoint)
+  const previousOutput = TaskRecord.previousOutput(found.status, attempts)
   return {
     task: found,
     token: number("token", row.token),
-    leaseUntil: running === undefined ? null : time("leaseUntil", row.leaseUntil),
+    ...(running === undefined ? undefined : { leaseUntil: time("leaseUntil", row.leaseUntil) }),
     waitsFor: Array.from(new Set(found.dependsOn)).filter((id) => waitsFor.has(id)),
-    // An output that the attempt under way has checkpointed comes first.
-    checkpoint: running?.execution ?? readExecution(row.checkpoint),
-    previousOutput: TaskRecord.previousOutput(found.status, attempts),
+    ...(checkpoint === undefined ? undefined : { checkpoint }),
+    ...(previousOutput === undefined ? undefined : { previousOutput }),
     attempts
   }
 }

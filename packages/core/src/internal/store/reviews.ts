@@ -106,9 +106,9 @@ export const make = (
       const rows = yield* driver.attempts(id)
       const attempts = yield* decoded(() => rows.map((row) => Codec.attempt(taskId, row)))
       const index = attempts.findIndex((attempt) => attempt.token === token)
-      const verification = attempts[index]?.verification ?? null
+      const verification = attempts[index]?.verification
       const before = rows[index]?.verification
-      if (verification === null || typeof before !== "string" || !hasEnded.has(attempts[index]?.outcome)) {
+      if (verification === undefined || typeof before !== "string" || !hasEnded.has(attempts[index]?.outcome)) {
         return { kept: false }
       }
       const { audit: made } = verification

@@ -144,7 +144,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
       }
       const { message } = read.failure
       const lease = yield* decoded(() => Codec.lease(row))
-      yield* driver.settle([settlementRow({ _tag: "Fail", ...lease, feedback: message, ...nothingDone })])
+      yield* driver.settle([settlementRow({ _tag: "Fail", ...lease, feedback: message })])
       yield* Effect.logWarning("A task cannot be read. It is in the dead-letter queue.").pipe(
         Effect.annotateLogs({ task: lease.taskId, problem: message })
       )
@@ -411,9 +411,6 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
   }
   return { store, wake: waiting.wake }
 })
-
-/** The result of an attempt that never began. */
-const nothingDone = { execution: null, verification: null, checkpoint: null }
 
 const noneLost: FencedReply = { lost: [] }
 

@@ -121,16 +121,16 @@ export const sendToReview = (claimed: Claim, output = "a draft"): Ending<"Review
 interface Failure {
   readonly feedback?: string
   readonly output?: string | null
-  readonly checkpoint?: Execution.Execution | null
+  readonly checkpoint?: Execution.Execution | undefined
   readonly delay?: Duration.Duration
 }
 
 const failure = (claimed: Claim, options?: Failure) => ({
   ...leaseOf(claimed),
   feedback: options?.feedback ?? "not good enough",
-  execution: typeof options?.output === "string" ? execution(options.output) : null,
-  verification: null,
-  checkpoint: options?.checkpoint ?? null
+  execution: typeof options?.output === "string" ? execution(options.output) : undefined,
+  verification: undefined,
+  checkpoint: options?.checkpoint
 })
 
 export const retry = (claimed: Claim, options?: Failure): Ending<"Retry"> => ({

@@ -101,7 +101,7 @@ export const revising: ReadonlyArray<Case> = [
       const revised = yield* find(fixture, "a")
       assert.deepEqual([revised.status, revised.attempts, revised.feedback], ["pending", 0, null])
       const claimed = yield* claimOne(fixture)
-      assert.deepEqual([claimed.checkpoint, claimed.task.feedback], [null, null])
+      assert.deepEqual([claimed.checkpoint, claimed.task.feedback], [undefined, null])
       assert.deepEqual([claimed.task.attempts, claimed.task.requeues, claimed.token], [1, 1, 2])
       yield* settle(fixture, complete(claimed))
       assert.deepEqual(yield* outcomes(fixture, "a"), ["retried", "completed"])
@@ -141,7 +141,7 @@ export const revising: ReadonlyArray<Case> = [
       yield* settle(fixture, complete(yield* claimOne(fixture), "too short"))
       yield* fixture.store.revise([revision("a", "Write more.")])
       const { task: claimed, previousOutput, checkpoint } = yield* claimOne(fixture)
-      assert.deepEqual([claimed.feedback, previousOutput, checkpoint], ["Write more.", "too short", null])
+      assert.deepEqual([claimed.feedback, previousOutput, checkpoint], ["Write more.", "too short", undefined])
       assert.deepEqual([claimed.description, claimed.metadata], ["Do a.", { row: 7 }])
     })
   ),
@@ -157,7 +157,7 @@ export const revising: ReadonlyArray<Case> = [
         claims.map(({ previousOutput, task: { feedback, id } }) => [id, feedback, previousOutput]),
         [
           ["failed", "Missing: a title.", "half"],
-          ["cancelled", "Be brief.", null]
+          ["cancelled", "Be brief.", undefined]
         ]
       )
     })

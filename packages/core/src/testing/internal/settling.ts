@@ -54,7 +54,7 @@ export const settling: ReadonlyArray<Case> = [
         _tag: "Complete",
         ...leaseOf(claimed),
         execution: execution(""),
-        verification: null,
+        verification: undefined,
         verified: false
       })
       const done = yield* find(fixture, "a")
@@ -77,7 +77,7 @@ export const settling: ReadonlyArray<Case> = [
       assert.equal(again.task.attempts, 2)
       assert.equal(again.task.feedback, "Say more.")
       assert.equal(again.previousOutput, "Too short")
-      assert.equal(again.checkpoint, null)
+      assert.equal(again.checkpoint, undefined)
     })
   ),
   it(
@@ -159,7 +159,7 @@ export const settling: ReadonlyArray<Case> = [
         yield* fixture.store.checkpoint([{ ...leaseOf(claimed), execution: execution("bad") }])
         yield* settle(fixture, end(claimed, { output: "bad" }))
         const next = yield* bringBack(fixture, "a")
-        assert.equal(next.checkpoint, null)
+        assert.equal(next.checkpoint, undefined)
         assert.equal(next.previousOutput, "bad")
       })
     ),
@@ -169,9 +169,9 @@ export const settling: ReadonlyArray<Case> = [
         yield* settle(fixture, end(yield* claimNew(fixture, "a"), { output: "something" }))
         yield* settle(fixture, end(yield* bringBack(fixture, "a"), { output: null }))
         const third = yield* bringBack(fixture, "a")
-        assert.equal(third.previousOutput, null)
+        assert.equal(third.previousOutput, undefined)
         yield* settle(fixture, end(third, { output: "" }))
-        assert.equal((yield* bringBack(fixture, "a")).previousOutput, null)
+        assert.equal((yield* bringBack(fixture, "a")).previousOutput, undefined)
       })
     )
   ]),

@@ -52,7 +52,7 @@ const roundTrip = Effect.fnUntraced(function* (fixture: Fixture, text: string) {
   yield* settle(fixture, { ...retry(second, { feedback: text }), execution: output, verification })
   const third = yield* claimOne(fixture)
   assert.equal(third.task.feedback, text)
-  assert.equal(third.previousOutput, text === "" ? null : text)
+  assert.equal(third.previousOutput, text === "" ? undefined : text)
   yield* settle(fixture, { ...complete(third), execution: output })
   assert.equal((yield* find(fixture, "a")).result, text)
   const [released, retried] = yield* fixture.store.attempts(id("a"))
