@@ -84,13 +84,13 @@ describe("a schedule", () => {
     Effect.gen(function* () {
       const { ran, runCommand } = recording()
       yield* at("2026-06-01T00:00:00Z")
-      yield* Schedule.start({ ...berlin, cron: "0 * * * *", timezone: "UTC" })
+      yield* Schedule.start({ ...berlin, cron: "*/10 * * * *", timezone: "UTC" })
       const first = yield* start(runCommand, "a")
       const second = yield* start(runCommand, "b")
-      yield* pass("3 hours")
+      yield* pass("30 minutes", "5 minutes")
       assert.strictEqual(ran.length, 3)
       yield* Fiber.interrupt(first)
-      yield* pass("2 hours")
+      yield* pass("20 minutes", "5 minutes")
       assert.strictEqual(new Set(ran).size, 5)
       assert.strictEqual(ran.length, 5)
       yield* Fiber.interrupt(second)
@@ -108,9 +108,9 @@ describe("a schedule", () => {
         const { ran, runCommand } = recording()
         yield* at("2026-06-01T00:00:00Z")
         yield* Schedule.start({ ...berlin, cron: "0 1 * * *", timezone: "UTC", missed })
-        yield* at("2026-06-03T23:30:00Z")
+        yield* at("2026-06-04T00:45:00Z")
         const fiber = yield* start(runCommand)
-        yield* pass("2 hours")
+        yield* pass("30 minutes")
         assert.deepStrictEqual(
           ran.map((line) => line.slice(-16)),
           [...expected]
@@ -121,9 +121,9 @@ describe("a schedule", () => {
   }
 
   for (const [overlap, expected] of [
-    ["skip", { started: ["01:00", "04:00"], ended: ["01:00"] }],
-    ["queue", { started: ["01:00", "02:00", "04:00"], ended: ["01:00", "02:00"] }],
-    ["cancel", { started: ["01:00", "02:00", "03:00", "04:00"], ended: [] }]
+    ["skip", { started: ["00:10", "00:40"], ended: ["00:10"] }],
+    ["queue", { started: ["00:10", "00:20", "00:40"], ended: ["00:10", "00:20"] }],
+    ["cancel", { started: ["00:10", "00:20", "00:30", "00:40"], ended: [] }]
   ] as const) {
     test(
       `handles a command that takes longer than its interval as --overlap ${overlap} says`,
@@ -133,14 +133,14 @@ describe("a schedule", () => {
         const runCommand: scheduler.RunCommand<never> = (tick) =>
           Effect.gen(function* () {
             started.push(iso(tick.at).slice(11))
-            yield* Effect.sleep("150 minutes")
+            yield* Effect.sleep("25 minutes")
             ended.push(iso(tick.at).slice(11))
             return 0
           })
-        yield* at("2026-06-01T00:30:00Z")
-        yield* Schedule.start({ ...berlin, cron: "0 * * * *", timezone: "UTC", overlap })
+        yield* at("2026-06-01T00:05:00Z")
+        yield* Schedule.start({ ...berlin, cron: "*/10 * * * *", timezone: "UTC", overlap })
         const fiber = yield* start(runCommand)
-        yield* pass(overlap === "queue" ? "350 minutes" : "225 minutes")
+        yield* pass(overlap === "queue" ? "58 minutes" : "38 minutes", "1 minute")
         assert.deepStrictEqual<unknown>({ started, ended }, expected)
         yield* Fiber.interrupt(fiber)
       })
@@ -172,24 +172,24 @@ describe("a schedule", () => {
     "does not run while it is paused, and does not run missed ticks later",
     Effect.gen(function* () {
       const { ran, runCommand } = recording()
-      yield* at("2026-06-01T00:30:00Z")
-      const hourly = { ...berlin, cron: "0 * * * *", timezone: "UTC" }
-      yield* Schedule.start(hourly)
+      yield* at("2026-06-01T00:05:00Z")
+      const often = { ...berlin, cron: "*/10 * * * *", timezone: "UTC" }
+      yield* Schedule.start(often)
       const fiber = yield* start(runCommand)
-      yield* pass("1 hour")
+      yield* pass("10 minutes", "5 minutes")
       const ticks = Effect.map(Schedule.ticks(), (all) => all.get("nightly") ?? [])
-      yield* Schedule.pause(yield* ticks, hourly)
+      yield* Schedule.pause(yield* ticks, often)
       assert.isNull(Schedule.fromTicks(yield* ticks)?.next ?? null)
-      yield* pass("3 hours")
+      yield* pass("30 minutes", "5 minutes")
       assert.strictEqual(ran.length, 1)
-      yield* Schedule.resume(yield* ticks, hourly)
-      yield* pass("1 hour")
+      yield* Schedule.resume(yield* ticks, often)
+      yield* pass("10 minutes", "5 minutes")
       assert.deepStrictEqual(
         ran.map((line) => line.slice(-5)),
-        ["01:00", "05:00"]
+        ["00:10", "00:50"]
       )
       yield* Schedule.remove(yield* ticks)
-      yield* pass("3 hours")
+      yield* pass("30 minutes", "5 minutes")
       assert.strictEqual(ran.length, 2)
       yield* Fiber.interrupt(fiber)
     })
