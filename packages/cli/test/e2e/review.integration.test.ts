@@ -33,9 +33,9 @@ const post = (url: string, body: object) =>
     Effect.provide(FetchHttpClient.layer)
   )
 
-/** Types a comment at the review desk, where a browser is installed; posts it elsewhere. */
-const reject = (url: string, comment: string): Effect.Effect<unknown> =>
-  executablePath === undefined
+/** Types a comment at the review desk, or posts it. */
+const reject = (url: string, comment: string, isTyped: boolean): Effect.Effect<unknown> =>
+  !isTyped
     ? post(url, { id: "notes/1", decision: "reject", comment })
     : Effect.acquireUseRelease(
         Effect.promise(launch),
@@ -51,10 +51,11 @@ const reject = (url: string, comment: string): Effect.Effect<unknown> =>
         (browser) => Effect.promise(() => browser.close())
       )
 
-const where = executablePath === undefined ? "posted to the server" : "typed in the browser"
-
 describe("outputs that wait for a person", { timeout: 120_000 }, () => {
   for (const [name, isMissing, makeStore] of stores) {
+    // The browser sends the same requests for every store.
+    const isTyped = executablePath !== undefined && name === "SQLite"
+    const where = isTyped ? "typed in the browser" : "posted to the server"
     it.live.skipIf(isMissing)(
       `a comment ${where} is in the request of the next attempt, character by character (${name})`,
       () =>
@@ -91,7 +92,7 @@ describe("outputs that wait for a person", { timeout: 120_000 }, () => {
 
           const comment = 'Say "Parquet" first.\n\n  Then <b>the rest</b>, {{id}} & all – 🦊.'
           const id = "notes/1"
-          yield* reject(url, comment)
+          yield* reject(url, comment, isTyped)
           yield* worker.event("TaskInReview")
           const requests = claude.messages()
           assert.strictEqual(requests.length, 2)
