@@ -1,4 +1,14 @@
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
+
+/** Files that start processes take longest and are short. By size they would come last, when no other file is left to run. */
+class ProcessesFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>) {
+    const sorted = await super.sort(files)
+    const isFirst = ({ moduleId }: TestSpecification) => moduleId.endsWith(".integration.test.ts")
+    return [...sorted.filter(isFirst), ...sorted.filter((file) => !isFirst(file))]
+  }
+}
 
 export default defineConfig({
   test: {
@@ -12,6 +22,7 @@ export default defineConfig({
     isolate: false,
     // Most of the time, tests wait for the processes that they start.
     maxWorkers: 2,
+    sequence: { sequencer: ProcessesFirst },
     globalSetup: ["../adapters/test/servers/globalSetup.ts"],
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
     testTimeout: 120_000,
