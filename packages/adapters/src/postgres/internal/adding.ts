@@ -4,17 +4,19 @@ import type { AddReply, NewTaskRow, RestoreAttemptRow, RestoreRow, TaskStoreDriv
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as UsageSum from "@baton/core/UsageSum"
 import { booleans, type Database, numbers, texts, times } from "./database.ts"
-import { counted, type Names } from "./names.ts"
+import { counted, entered, lineColumns, type Names } from "./names.ts"
 import * as Usage from "./usage.ts"
 
 /** Adds tasks: new ones, and tasks of another store. */
 
-const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, tasks }: Names) => ({
-  /**
-   * Written in the order of ids, so that calls with the same new ids do not wait for each other crosswise. Other tasks may
-   * already wait for a task that takes the place of a pruned one.
-   */
-  add: `
+const statements = (names: Names) => {
+  const { attempts, changes, dependencies, inputs, placeOf, seqAt, tasks } = names
+  return {
+    /**
+     * Written in the order of ids, so that calls with the same new ids do not wait for each other crosswise. Other tasks may
+     * already wait for a task that takes the place of a pruned one.
+     */
+    add: `
     WITH fresh AS (
       INSERT INTO ${inputs} (seq, id, description, payload, overrides, max_attempts, metadata, depends_on, created_at)
       SELECT ${seqAt("x.n")}, x.id, x.description, x.payload, x.overrides, x.max_attempts, x.metadata, x.depends_on, now()
@@ -36,22 +38,22 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
     )
     SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS ids FROM fresh`,
 
-  existing: `
+    existing: `
     SELECT i.id, t.queue, i.payload, i.description, i.metadata, i.overrides, i.depends_on AS "dependsOn",
       t.priority::float8 AS priority, t.concurrency_key AS "concurrencyKey"
     FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id JOIN ${tasks} t ON t.seq = i.seq`,
 
-  /** Locks the tasks that others will wait for: none of them completes before the dependencies are written. */
-  lockParents: `
+    /** Locks the tasks that others will wait for: none of them completes before the dependencies are written. */
+    lockParents: `
     SELECT t.seq::float8 AS seq, i.id, t.status <> 'completed' AS "isOpen"
     FROM ${tasks} t JOIN ${inputs} i ON i.seq = t.seq
     WHERE t.seq IN (SELECT i.seq FROM unnest($1::text[]) AS x (id) JOIN ${inputs} i ON i.id = x.id)
     ORDER BY t.seq FOR UPDATE OF t`,
 
-  markParents: `
+    markParents: `
     UPDATE ${tasks} t SET parent = t.parent + 1 FROM unnest($1::float8[]) AS x (seq) WHERE t.seq = x.seq::bigint`,
 
-  link: `
+    link: `
     WITH links AS (
       INSERT INTO ${dependencies} (task, dependency)
       SELECT i.seq, x.dependency FROM unnest($1::text[], $2::text[]) AS x (task, dependency)
@@ -60,24 +62,24 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
     UPDATE ${tasks} t SET blockers = t.blockers + l.count::integer
     FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task`,
 
-  count: `
+    count: `
     INSERT INTO ${changes}
     SELECT ${["queue", ...counted].map((name) => `x.${name}`).join(", ")}, x.usage::bigint[]
     FROM unnest($1::text[], ${counted.map((_, index) => `$${index + 2}::float8[]`).join(", ")}, $${counted.length + 2}::text[])
       AS x (queue, ${counted.join(", ")}, usage)`,
 
-  /** Keeps others from adding a task that a restored task waits for. */
-  lock: `LOCK TABLE ${inputs} IN SHARE ROW EXCLUSIVE MODE`,
+    /** Keeps others from adding a task that a restored task waits for. */
+    lock: `LOCK TABLE ${inputs} IN SHARE ROW EXCLUSIVE MODE`,
 
-  seqs: `SELECT ${seqAt("0")}::float8 AS base`,
+    seqs: `SELECT ${seqAt("0")}::float8 AS base`,
 
-  restoreInputs: `
+    restoreInputs: `
     INSERT INTO ${inputs} (seq, id, description, payload, overrides, max_attempts, metadata, depends_on, created_at)
     SELECT * FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
       $9::timestamptz[])`,
 
-  /** The worker of a task in progress works on the other store: its lease ends at once, and the next sweep ends the attempt. */
-  restoreTasks: `
+    /** The worker of a task in progress works on the other store: its lease ends at once, and the next sweep ends the attempt. */
+    restoreTasks: `
     INSERT INTO ${tasks} (
       seq, status, priority, available_at, blockers, parent, attempts, requeues, verified, feedback, usage, checkpoint,
       updated_at, token, lease, lease_until, owner, started_at, execution, verification, attempt_usage, queue,
@@ -95,24 +97,26 @@ const statements = ({ attempts, changes, dependencies, inputs, placeOf, seqAt, t
       AS x (seq, id, status, priority, available_at, attempts, requeues, verified, feedback, usage, checkpoint,
         updated_at, token, owner, started_at, execution, verification, attempt_usage, queue, concurrency_key)`,
 
-  restoreAttempts: `
+    restoreAttempts: `
     INSERT INTO ${attempts}
       (task, token, number, owner, started_at, ended_at, outcome, error, execution, verification, usage)
     SELECT * FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::text[], $5::timestamptz[], $6::timestamptz[],
       $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])`,
 
-  /** Frees the tasks of earlier calls that waited for tasks which are restored as completed. */
-  free: `
+    /** Frees the tasks of earlier calls that waited for tasks which are restored as completed. */
+    free: `
     WITH links AS (
       DELETE FROM ${dependencies} d USING unnest($1::text[]) AS x (id) WHERE d.dependency = x.id RETURNING d.task
     ),
     freed AS (
       UPDATE ${tasks} t SET blockers = t.blockers - l.count::integer
       FROM (SELECT task, count(*) AS count FROM links GROUP BY task) l WHERE t.seq = l.task
-      RETURNING t.queue, t.status, t.blockers
-    )
+      RETURNING t.queue, t.status, t.blockers, ${lineColumns}
+    ),
+    ${entered(names, "freed")}
     SELECT queue, count(*)::float8 AS count FROM freed WHERE status = 'pending' AND blockers = 0 GROUP BY queue`
-})
+  }
+}
 
 /** Rolls a call back that must not add its tasks. */
 class NothingAdded extends Schema.TaggedError<NothingAdded>()("NothingAdded", {

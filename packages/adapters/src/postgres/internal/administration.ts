@@ -5,7 +5,16 @@ import type { ChangeReply, ControlRow, SelectionRow, TaskStoreDriver } from "@ba
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Budgets from "./budgets.ts"
 import { boolean, type Database, int, number, numbers, type Parameter, text, texts } from "./database.ts"
-import { controlColumns, countChange, giveUpLease, isInQueue, keepOutput, type Names } from "./names.ts"
+import {
+  controlColumns,
+  countChange,
+  entered,
+  giveUpLease,
+  isInQueue,
+  keepOutput,
+  lineColumns,
+  type Names
+} from "./names.ts"
 import type { Statements } from "./statements.ts"
 import * as Usage from "./usage.ts"
 
@@ -90,8 +99,9 @@ export const statements = (names: Names) => {
         done AS (
           UPDATE ${tasks} t SET
             status = 'pending', attempts = 0, requeues = t.requeues + 1, available_at = now(), updated_at = now()
-          FROM picked p WHERE t.seq = p.seq RETURNING p.*, t.status
+          FROM picked p WHERE t.seq = p.seq RETURNING p.*, t.status, ${lineColumns}
         ),
+        ${entered(names, "done")},
         counted AS (INSERT INTO ${changes} ${countChange("done")})
         ${changed(inputs)}`
     ),
@@ -114,8 +124,9 @@ export const statements = (names: Names) => {
           available_at = CASE WHEN p.was = 'pending' THEN t.available_at ELSE now() END,
           checkpoint = NULL, execution = NULL, verification = NULL, attempt_usage = NULL, updated_at = now()
         FROM picked p JOIN x ON x.seq = p.seq
-        WHERE t.seq = p.seq AND (x.token IS NULL OR p.token = x.token::bigint) RETURNING p.*, t.status
+        WHERE t.seq = p.seq AND (x.token IS NULL OR p.token = x.token::bigint) RETURNING p.*, t.status, ${lineColumns}
       ),
+      ${entered(names, "done")},
       worked AS (
         UPDATE ${inputs} i SET
           description = x.description, payload = x.payload, overrides = x.overrides,

@@ -349,6 +349,15 @@ export const migrations: ReadonlyArray<Migration> = [
         ) t OFFSET 0
       ) t GROUP BY queue`
     ]
+  },
+  {
+    name: "0015_enter_key_lines_without_trigger",
+    statements: (schema) => [
+      // Each statement that makes a task claimable enters its key in the line. A worker of an earlier version relies on the
+      // trigger: without the column that it names, its writes fail, and no key is missing in its line.
+      `ALTER TABLE ${schema}.count_changes RENAME COLUMN usage TO usage_change`,
+      `DROP TRIGGER keyed_changed ON ${schema}.tasks`
+    ]
   }
 ]
 

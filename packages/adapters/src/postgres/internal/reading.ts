@@ -69,7 +69,7 @@ export const statements = (names: Names) => {
     attempts: ledger(`SELECT i.seq FROM ${inputs} i WHERE i.id = $1`),
 
     counts: `
-      SELECT queue, ${counted.map((kind) => `sum(${kind})::float8 AS ${kind}`).join(", ")}, ${Usage.columnsOf("usage")},
+      SELECT queue, ${counted.map((kind) => `sum(${kind})::float8 AS ${kind}`).join(", ")}, ${Usage.columnsOf("usage_change")},
         sum(pending + in_progress + in_review + completed + failed + cancelled) > 0 AS "hasTasks", count(*)::float8 AS parts
       FROM ${countChanges} GROUP BY queue`,
 
@@ -84,8 +84,8 @@ export const statements = (names: Names) => {
         )) RETURNING *
       )
       INSERT INTO ${changes}
-      SELECT queue, ${counted.map((kind) => `sum(${kind})`).join(", ")}, ${Usage.total("usage")} FROM gone GROUP BY queue
-      HAVING ${counted.map((kind) => `sum(${kind}) <> 0`).join(" OR ")} OR ${Usage.isSome("usage")}`,
+      SELECT queue, ${counted.map((kind) => `sum(${kind})`).join(", ")}, ${Usage.total("usage_change")} FROM gone GROUP BY queue
+      HAVING ${counted.map((kind) => `sum(${kind}) <> 0`).join(" OR ")} OR ${Usage.isSome("usage_change")}`,
 
     /** The following statements of the transaction see the store at one moment. */
     snapshot: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",

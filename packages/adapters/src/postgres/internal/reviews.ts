@@ -4,7 +4,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { booleans, type Database, number, numbers, text, texts } from "./database.ts"
 import * as Errors from "./errors.ts"
 import { indexed, mostTries } from "./leases.ts"
-import type { Names } from "./names.ts"
+import { lineColumns, type Names } from "./names.ts"
 import { freeing } from "./settling.ts"
 import type { Statements } from "./statements.ts"
 
@@ -41,7 +41,7 @@ export const statements = (names: Names) => {
           attempt_usage = CASE WHEN o.status = 'completed' THEN t.attempt_usage END,
           updated_at = now()
         FROM own o WHERE t.seq = o.seq AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
-        RETURNING o.*, t.queue, t.blockers
+        RETURNING o.*, t.queue, t.blockers, ${lineColumns}
       ),
       ended AS (
         INSERT INTO ${attempts} (task, token, claim_call, number, owner, started_at, ended_at, outcome, error, execution,

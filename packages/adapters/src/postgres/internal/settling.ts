@@ -16,22 +16,32 @@ import {
   usageParameters,
   written
 } from "./leases.ts"
-import { countChange, giveUpLease, later, type Names, rowsOf } from "./names.ts"
+import { countChange, entered, giveUpLease, later, lineColumns, type Names, rowsOf } from "./names.ts"
 import type { Statements } from "./statements.ts"
 import * as Usage from "./usage.ts"
 
 /**
- * Frees the tasks that wait for the completed ones in `done`, whose status was `was` and whose usage changed by `usage`, and
- * counts the changes of both.
+ * Frees the tasks that wait for the completed ones in `done`, whose status was `was` and whose usage changed by `usage`. Counts
+ * the changes of both, and puts the keys of both in their lines.
  */
-export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus, usage = "NULL::bigint[]") => `
+export const freeing = (names: Names, was: TaskStatus, usage = "NULL::bigint[]") => {
+  const { changes, dependencies, tasks } = names
+  return `
     freed AS (
       UPDATE ${tasks} t SET blockers = t.blockers - w.count::integer
       FROM (
         SELECT d.task, count(*) AS count FROM done JOIN ${dependencies} d ON d.dependency = done.id
         WHERE done.status = 'completed' GROUP BY d.task
-      ) w WHERE t.seq = w.task RETURNING t.queue, t.status, t.blockers
+      ) w WHERE t.seq = w.task RETURNING t.queue, t.status, t.blockers, ${lineColumns}
     ),
+    ${entered(
+      names,
+      `(
+        SELECT queue, status, blockers, priority, concurrency_key, available_at FROM done
+        UNION ALL
+        SELECT queue, status, blockers, priority, concurrency_key, available_at FROM freed
+      ) d`
+    )},
     forgotten AS (
       DELETE FROM ${dependencies} d USING done WHERE d.dependency = done.id AND done.status = 'completed'
     ),
@@ -45,6 +55,7 @@ export const freeing = ({ changes, dependencies, tasks }: Names, was: TaskStatus
         { freed: "freed", usage: Usage.total("usage_change") }
       )}
     )`
+}
 
 const completeParameters = {
   ...leaseParameters,
@@ -135,7 +146,7 @@ export const statements = (names: Names) => {
           updated_at = now()
         FROM own o
         WHERE t.seq = o.seq::bigint AND t.xmin = o.version AND (SELECT count(*) FROM locked) > 0
-        RETURNING o.*, t.queue, t.blockers
+        RETURNING o.*, t.queue, t.blockers, ${lineColumns}
       ),
       committed AS (${Budgets.commitUsed(names, "done")}),
       ended AS (

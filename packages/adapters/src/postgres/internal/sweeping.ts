@@ -1,7 +1,7 @@
 import type { SweptRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import * as Budgets from "./budgets.ts"
 import { type Database, int, number, text } from "./database.ts"
-import { countChange, giveUpLease, keepOutput, type Names } from "./names.ts"
+import { countChange, entered, giveUpLease, keepOutput, lineColumns, type Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
 
 /** The statement that ends attempts whose leases have expired. */
@@ -31,8 +31,9 @@ export const statements = (names: Names) => {
           available_at = CASE WHEN e.fails THEN t.available_at ELSE now() END,
           ${giveUpLease}, ${keepOutput}, updated_at = now()
         FROM expired e WHERE t.seq = e.seq AND t.status = 'in_progress' AND t.lease_until <= now()
-        RETURNING e.*, t.queue, t.status, t.token, t.blockers, t.attempts AS used
+        RETURNING e.*, t.queue, t.status, t.token, t.blockers, t.attempts AS used, ${lineColumns}
       ),
+      ${entered(names, "done")},
       committed AS (${Budgets.commitHeld(names, "done")}),
       ended AS (
         INSERT INTO ${attempts}

@@ -250,6 +250,26 @@ export const keys: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "the only task of a key is claimed again, whatever made it claimable",
+    Effect.fnUntraced(function* (fixture) {
+      yield* fixture.store.add([...withKey("a", "a1"), task("b1", { concurrencyKey: "b", dependsOn: ["a1"] })])
+      const claimAgain = Effect.map(claim(fixture), (claims) => claimOf(claims, "a1"))
+      yield* settle(fixture, release(yield* claimAgain))
+      yield* settle(fixture, retry(yield* claimAgain))
+      yield* settle(fixture, fail(yield* claimAgain))
+      yield* fixture.store.requeue({ ids: ids("a1") })
+      yield* claimAgain
+      yield* fixture.store.cancel({ ids: ids("a1") })
+      yield* fixture.store.requeue({ ids: ids("a1") })
+      assert.deepEqual(yield* claimIds(fixture, { lease: fixture.seconds(1) }), ["a1"])
+      yield* fixture.advance(1.5)
+      assert.equal((yield* fixture.store.sweep(patient)).length, 1)
+      yield* settle(fixture, complete(yield* claimAgain))
+      yield* fixture.store.revise([{ taskId: id("a1"), feedback: "Longer." }])
+      assert.deepEqual((yield* claimIds(fixture)).toSorted(), ["a1", "b1"])
+    })
+  ),
+  it(
     "the key of a dead worker is free after the sweep",
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add(withKey("a", "a1", "a2"))
