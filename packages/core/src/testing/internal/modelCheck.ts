@@ -132,7 +132,7 @@ const fenced = (run: Run, leases: ReadonlyArray<Claim>, change: (task: Model.Mod
       if (held !== undefined) change(held, index)
       return held === undefined
     })
-    .map((claimed) => ({ ...leaseOf(claimed), status: run.model.tasks.get(claimed.task.id)?.status }))
+    .map(({ task, token }) => ({ taskId: task.id, token, status: run.model.tasks.get(task.id)?.status }))
 
 /** Known, bounded and unknown usage in turn, and none. */
 const nextUsage = (run: Run): Usage | undefined => {
