@@ -360,7 +360,7 @@ export const migrations: ReadonlyArray<Migration> = [
     name: "0016_narrow_key_trigger",
     sql: `
       -- A statement that can make a task claimable writes one of these columns. A claim and a settlement that ends a task do
-      -- not: a trigger on the status took half of their time, also for tasks without a key.
+      -- not: a trigger on the status took half the time of the statement that settles, also for tasks without a key.
       DROP TRIGGER tasks_keyed_changed;
       CREATE TRIGGER tasks_keyed_changed AFTER UPDATE OF available_at, blockers ON tasks
       WHEN NEW.concurrency_key IS NOT NULL AND NEW.status = 'pending' AND NEW.blockers = 0

@@ -88,8 +88,8 @@ export const make = (
             const returning = settler.returning(claimed.claim.task.id)
             if (returning !== undefined) yield* Effect.exit(restore(returning))
             busy++
-            // Once for the executor and the verifier, and without `provideService`, which costs as much as a store call for a
-            // short task. An attempt ends here however it ends, because its worker cannot be interrupted outside of `restore`.
+            // Once for the executor and the verifier, and without `provideService`, which allocates several closures for each task.
+            // The context is always reset: all failures are caught, and the worker cannot be interrupted outside of `restore`.
             const ofAttempt = logAnnotations.ofAttempt(claimed.claim.task, annotations)
             fiber.setContext(Context.add(context, References.CurrentLogAnnotations, ofAttempt))
             const attempt = Effect.catchCause(attempts.attempt(claimed, restore), died)
