@@ -12,7 +12,7 @@ describe("baton init", () => {
       const run = yield* built(dir.path, ["run", "tasks.md"])
       assert.strictEqual(run.code, 0, run.stderr)
       assert.include(run.stderr, "3 of 3 tasks completed")
-      assert.strictEqual((yield* baton(dir.path, ["run", "tasks.md", "--profile", "overnight"])).code, 0)
+      assert.strictEqual((yield* built(dir.path, ["run", "tasks.md", "--profile", "overnight"])).code, 0)
     })
   )
 

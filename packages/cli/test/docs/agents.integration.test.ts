@@ -74,7 +74,7 @@ const recipes = pages.flatMap(({ blocks }) =>
 const Listed = Schema.Array(
   Schema.Struct({
     result: Schema.NullOr(Schema.String),
-    usage: Schema.NullOr(Schema.Struct({ costUsd: Schema.NullOr(Schema.Number) }))
+    usage: Schema.optionalKey(Schema.Struct({ costUsd: Schema.optionalKey(Schema.NullOr(Schema.Number)) }))
   })
 )
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Listed))

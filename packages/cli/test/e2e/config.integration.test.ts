@@ -24,10 +24,10 @@ describe("baton.config.ts", () => {
 
       // The environment overrides the configuration, and a flag overrides both.
       const environment = { BATON_VERIFY: "grep -q nothing" }
-      yield* baton(dir.path, ["dlq", "requeue", "--all"])
-      assert.strictEqual((yield* baton(dir.path, ["run"], environment)).code, 2)
-      yield* baton(dir.path, ["dlq", "requeue", "--all"])
-      assert.strictEqual((yield* baton(dir.path, ["run", "--verify", "grep -q 2"], environment)).code, 0)
+      yield* built(dir.path, ["dlq", "requeue", "--all"])
+      assert.strictEqual((yield* built(dir.path, ["run"], environment)).code, 2)
+      yield* built(dir.path, ["dlq", "requeue", "--all"])
+      assert.strictEqual((yield* built(dir.path, ["run", "--verify", "grep -q 2"], environment)).code, 0)
     })
   )
 

@@ -51,7 +51,7 @@ const makeOutput = () => {
 
 /**
  * Runs a command line in this process, without standard input and a terminal: a tenth of the time of a process. For signals,
- * pipes, layers of configuration files, JSON logs and processes that share a store, use the built program.
+ * pipes, configuration files that import, JSON logs and processes that share a store, use the built program.
  */
 export const baton = Effect.fnUntraced(function* (
   cwd: string,

@@ -8,10 +8,10 @@ import { baton, collect, folder, type ProcessResult, program } from "./baton.ts"
 
 /**
  * The command line is in files, and the connection carries the name of their folder and the exit code. What is piped into
- * `baton` needs the built program.
+ * `baton` and configurations, which import from its package, need the built program.
  */
 const client = (calls: string, port: number) => `#!/usr/bin/env bash
-[ ! -p /dev/stdin ] || exec '${process.execPath}' '${program}' "$@"
+if [ -p /dev/stdin ] || [ -e baton.config.ts ]; then exec '${process.execPath}' '${program}' "$@"; fi
 call=$(mktemp -d '${calls}/call-XXXXXX')
 printf '%s\\0' "$PWD" "$@" > "$call/args"
 env -0 > "$call/env"
