@@ -98,8 +98,9 @@ describe("the budget of a queue", { timeout: 120_000 }, () => {
           assert.isAtMost(spent?.spent.costUsd ?? Infinity, limit)
           assert.isAtLeast(spent?.spent.costUsd ?? 0, bill() - 1e-9)
           assert.deepStrictEqual(spent?.reserved, { costUsd: 0, tokens: 0 })
-          // A call reserves little more than it costs, so the kill costs little: at most the three calls that it kept from being sent.
-          assert.isAtLeast(bill(), 0.93 * limit)
+          // A call reserves little more than it costs, so almost all of the budget is used up. How much of that was billed depends
+          // on the calls that the kill, and leases that ended on a busy machine, kept from being sent.
+          assert.isAtLeast(spent?.spent.costUsd ?? 0, 0.93 * limit)
 
           const raised = yield* run(...args.with(1, "5"))
           assert.strictEqual(raised.code, 0, raised.stderr)
