@@ -71,7 +71,7 @@ describe("a limit per task", () => {
       yield* orchestrator.run
       const task = yield* get(store, "a")
       assert.deepInclude(task, { status: "completed", attempts: 3 })
-      assert.isNotNull(task.usage)
+      assert.isDefined(task.usage)
       assert.isNull(task.usage?.costUsd)
       assert.deepStrictEqual(task.usage?.bounds, { minUsd: 0.015, maxUsd: 0.055, maxTokens: 80 })
       // The ledger keeps what the last attempt itself has used.
