@@ -9,7 +9,7 @@ export const printTasks = Effect.gen(function* () {
   for (const task of (yield* store.list()).tasks) {
     const text = task.result ?? task.feedback
     yield* Console.log(
-      `${icons[task.status]} ${task.id}: ${task.status}, attempts ${task.attempts}${text === null ? "" : `, ${text}`}`
+      `${icons[task.status]} ${task.id}: ${task.status}, attempts ${task.attempts}${text === undefined ? "" : `, ${text}`}`
     )
   }
 })

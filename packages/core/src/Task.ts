@@ -167,12 +167,12 @@ export const Task = Schema.Struct({
   queue: QueueName.pipe(withDefault(defaultQueue)),
   /** The prompt. */
   description: Schema.String,
-  /** The input of a task of a typed queue; null when there is none. */
-  payload: Schema.NullOr(Schema.Json).pipe(withDefault(null)),
+  /** The input of a task of a typed queue; absent when there is none. */
+  payload: optionalNullOr(Schema.Json),
   overrides: Overrides.pipe(withDefault({})),
   status: TaskStatus,
-  /** The accepted output, once completed. */
-  result: Schema.NullOr(Schema.String),
+  /** The accepted output; absent unless the task is completed. */
+  result: optionalNullOr(Schema.String),
   /** Attempts used since the task was added or last requeued; the one under way included. */
   attempts: Schema.Int,
   metadata: Metadata,
@@ -182,10 +182,10 @@ export const Task = Schema.Struct({
   availableAt: Schema.DateTimeUtcFromString,
   /** Not claimed before all of these are completed. */
   dependsOn: Schema.Array(TaskId),
-  /** Not claimed while `maxPerKey` tasks of its queue with this key are in progress; null when it has none. */
-  concurrencyKey: Schema.NullOr(ConcurrencyKey).pipe(withDefault(null)),
-  /** Why the last attempt failed; given to the next attempt. */
-  feedback: Schema.NullOr(Schema.String),
+  /** Not claimed while `maxPerKey` tasks of its queue with this key are in progress; absent when it has none. */
+  concurrencyKey: optionalNullOr(ConcurrencyKey),
+  /** Why the last attempt failed, which the next attempt gets; absent when there is none. */
+  feedback: optionalNullOr(Schema.String),
   /** Whether a verifier accepted the result. A completed task can be unverified only when the run had no verifier. */
   verified: Schema.Boolean,
   /** The number of times the task was requeued or revised. */

@@ -248,7 +248,8 @@ export const make = <
               `This executor is for tasks of the queue "${name}", and the task is of "${task.queue}".`
             )
           }
-          const payload = yield* Effect.catch(decodePayload(task.payload), ({ message }) =>
+          // A payload that is encoded as null is stored as none.
+          const payload = yield* Effect.catch(decodePayload(task.payload ?? null), ({ message }) =>
             permanent(`The payload does not fit the schema of the queue "${name}": ${message}`)
           )
           const result = yield* Effect.provideContext(handler(payload, attempt, task), context)

@@ -102,7 +102,7 @@ const contradiction = (record: TaskRecord): string | undefined => {
       return "its last attempt has another number or token than the task"
     }
   }
-  if (task.result !== (task.status === "completed" ? (last?.execution?.output ?? null) : null)) {
+  if (task.result !== (task.status === "completed" ? last?.execution?.output : undefined)) {
     return "its result is not the output of the attempt that completed it"
   }
   if ((task.status === "in_progress") !== (record.leaseUntil !== undefined)) {

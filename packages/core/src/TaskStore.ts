@@ -563,7 +563,7 @@ export interface ListQuery {
   readonly metadata?: Metadata | undefined
   /** Only tasks that changed at this time or later. */
   readonly updatedSince?: DateTime.Utc | undefined
-  /** Whether tasks have their results, which can be large: without them, every `result` is null. Default true. */
+  /** Whether tasks have their results, which can be large: without them, every `result` is absent. Default true. */
   readonly results?: boolean | undefined
   /** Default 100. */
   readonly limit?: number | undefined

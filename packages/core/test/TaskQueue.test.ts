@@ -96,6 +96,21 @@ describe("a typed queue", () => {
     }).pipe(Effect.provide(TaskStore.layerMemory))
   )
 
+  it.effect("gives its handler the payload null, which a store keeps as none", () =>
+    Effect.gen(function* () {
+      const Optional = TaskQueue.make({
+        name: "optional",
+        payload: Schema.NullOr(Schema.String),
+        result: Schema.NullOr(Schema.String)
+      })
+      yield* Optional.add([{ id: "none", payload: null }])
+      const found = yield* TaskStore.TaskStore.use(({ get }) => get(Optional.taskId("none")))
+      assert.notProperty(Option.getOrThrow(found), "payload")
+      const worker = Optional.toLayer((payload) => Effect.succeed(payload), inBackground)
+      assert.isNull(yield* Effect.provide(Optional.await("none"), worker))
+    }).pipe(Effect.provide(TaskStore.layerMemory))
+  )
+
   it.effect("adds nothing when a payload does not fit the schema", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(

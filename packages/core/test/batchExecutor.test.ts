@@ -62,9 +62,9 @@ describe("Executor.layerBatch", () => {
       assert.deepStrictEqual(
         found.map(({ feedback, status }) => [status, feedback]),
         [
-          ["completed", null],
+          ["completed", undefined],
           ["failed", "no"],
-          ["completed", null],
+          ["completed", undefined],
           ["failed", "The batch handler returned no result for this task."]
         ]
       )

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { Attempt, Budget, Event, Execution, Stats, Verification } from "@baton/core"
+import { Attempt, Budget, Event, Execution, Stats, Task, TaskRecord, Verification } from "@baton/core"
 
 /** What version 0.1 wrote, with `null` for what does not exist, and the same as it is written now. */
 const reads = <S extends Schema.Codec<unknown, unknown>>(name: string, schema: S, earlier: string, now: string) =>
@@ -45,6 +45,27 @@ describe("data of earlier versions, in which `null` stands for an absent key, is
     `{${attempt},"endedAt":null,"execution":null,"verification":null,"error":null,"usage":null}`,
     `{${attempt}}`
   )
+
+  const time = '"2026-11-21T08:30:12.345Z"'
+  const task = (payload: string, result: string, key: string, feedback: string) =>
+    `{"id":"a","queue":"default","description":"Do it.",${payload}"overrides":{},"status":"pending",${result}"attempts":0,` +
+    `"metadata":{},"priority":0,"availableAt":${time},"dependsOn":[],${key}${feedback}"verified":false,"requeues":0,` +
+    `"createdAt":${time},"updatedAt":${time}}`
+  const taskWithNulls = task('"payload":null,', '"result":null,', '"concurrencyKey":null,', '"feedback":null,')
+
+  reads("as a task", Task.Task, taskWithNulls, task("", "", "", ""))
+
+  reads(
+    "as a record of a task",
+    TaskRecord.TaskRecord,
+    `{"task":${taskWithNulls},"token":0,"leaseUntil":null,"waitsFor":[],"checkpoint":null,"previousOutput":null,"attempts":[]}`,
+    `{"task":${task("", "", "", "")},"token":0,"waitsFor":[],"attempts":[]}`
+  )
+
+  it("as a task of a version without payloads and concurrency keys", () => {
+    const read = Schema.decodeUnknownSync(Schema.fromJsonString(Task.Task))
+    assert.deepStrictEqual(read(task("", '"result":null,', "", '"feedback":null,')), read(task("", "", "", "")))
+  })
 
   const counts =
     '"tasksStarted":0,"tasksCompleted":0,"tasksUnverified":0,"tasksInReview":0,"tasksFailed":0,"tasksRetried":0,"tasksReleased":0,"executions":0,"leasesLost":0,"elapsedSeconds":0,"successRate":0'

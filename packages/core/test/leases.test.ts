@@ -151,7 +151,7 @@ describe("leases", () => {
       yield* gate.open
       yield* journal.next("TaskCancelled")
       const task = yield* get(store, "a")
-      assert.deepStrictEqual([task.status, task.result], ["cancelled", null])
+      assert.deepStrictEqual([task.status, task.result], ["cancelled", undefined])
       yield* orchestrator.stop
       yield* Fiber.join(run)
     })

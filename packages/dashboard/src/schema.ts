@@ -16,8 +16,6 @@ export { type Group, Report } from "@baton/core/Report"
 export const Text = Schema.Struct({ text: Schema.String, length: Schema.Int, cut: Schema.Boolean })
 export interface Text extends Schema.Schema.Type<typeof Text> {}
 
-const NullableText = Schema.NullOr(Text)
-
 const { committed, limit, reserved } = QueueBudget.fields
 
 /** The limits of a queue, and the amounts spent and reserved. */
@@ -88,7 +86,7 @@ const task = {
   status: TaskStatus,
   attempts: Schema.Int,
   description: Text,
-  feedback: NullableText,
+  feedback: optionalNullOr(Text),
   verified: Schema.Boolean,
   priority: Schema.Int,
   dependsOn: Schema.Array(Schema.String),
@@ -154,7 +152,7 @@ export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
 export const TaskDetail = Schema.Struct({
   task: Schema.Struct({
     ...task,
-    result: NullableText,
+    result: optionalNullOr(Text),
     payload: Task.fields.payload,
     overrides: Task.fields.overrides,
     metadata: Task.fields.metadata

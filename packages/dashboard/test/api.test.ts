@@ -29,7 +29,6 @@ const pageOf = (ids: ReadonlyArray<string>, next?: string): Model.TaskPage => ({
     status: "pending",
     attempts: 0,
     description: text,
-    feedback: null,
     verified: false,
     priority: 0,
     dependsOn: [],

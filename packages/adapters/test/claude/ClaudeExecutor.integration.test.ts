@@ -170,7 +170,7 @@ describe("a list of tasks", () => {
         tasks.map(({ attempts, feedback, status }) => ({ attempts, feedback, status })),
         [
           { attempts: 1, feedback: "Claude refused the task (bio).", status: "failed" },
-          { attempts: 1, feedback: null, status: "completed" }
+          { attempts: 1, feedback: undefined, status: "completed" }
         ]
       )
     })

@@ -153,7 +153,7 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
         { queue: "default", ...nothing, pending: 4, in_progress: 2 }
       ])
       const task = Option.getOrThrow(yield* store.get(id("task-1")))
-      assert.deepEqual([task.queue, task.payload, task.overrides], ["default", null, {}])
+      assert.deepEqual([task.queue, task.payload, task.overrides], ["default", undefined, {}])
       assert.lengthOf((yield* store.list({ queue: "default" })).tasks, 6)
       yield* store.add([Task.makeNew({ id: "task-7", description: "Do 7.", queue: "other", priority: 9 })])
       assert.equal((yield* add(store, ["task-8"])).added.length, 1)

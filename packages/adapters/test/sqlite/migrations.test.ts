@@ -81,7 +81,12 @@ describe("the migrations of a SQLite store", () => {
         const { tasks } = yield* store.list({ queue: "default" })
         assert.deepStrictEqual(
           tasks.map(({ id, overrides, payload, queue }) => [id, queue, payload, overrides]),
-          ["completed", "failed", "cancelled", "running", "pending", "waiting"].map((id) => [id, "default", null, {}])
+          ["completed", "failed", "cancelled", "running", "pending", "waiting"].map((id) => [
+            id,
+            "default",
+            undefined,
+            {}
+          ])
         )
         const older = { pending: 2, in_progress: 1, in_review: 0, completed: 1, failed: 1, cancelled: 1, waiting: 1 }
         assert.deepStrictEqual(yield* store.queues, [{ queue: "default", ...older, usage }])

@@ -1,5 +1,6 @@
 /** `baton workflow`: starts, shows and cancels executions of workflows, through the task store alone. */
 import { Executions } from "@baton/adapters/workflow"
+import { optionalNullOr } from "@baton/core/OptionalKey"
 import type { QueuePause } from "@baton/core/QueuePause"
 import { idInQueue, localId, type Task, TaskStatus } from "@baton/core/Task"
 import { TaskStore } from "@baton/core/TaskStore"
@@ -84,11 +85,11 @@ const listed = {
   workflow: Schema.String,
   id: Schema.String,
   status: TaskStatus,
-  payload: Schema.Json,
-  /** In JSON; null until the execution is completed. */
-  result: Schema.NullOr(Schema.String),
+  payload: optionalNullOr(Schema.Json),
+  /** In JSON; absent until the execution is completed. */
+  result: optionalNullOr(Schema.String),
   /** Why the execution failed. */
-  reason: Schema.NullOr(Schema.String),
+  reason: optionalNullOr(Schema.String),
   startedAt: Schema.DateTimeUtcFromString,
   changedAt: Schema.DateTimeUtcFromString
 }
@@ -101,9 +102,9 @@ const toListed = (workflow: string, task: Task): Listed => ({
   workflow,
   id: localId(task),
   status: task.status,
-  payload: task.payload,
-  result: task.result,
-  reason: task.feedback,
+  ...(task.payload === undefined ? undefined : { payload: task.payload }),
+  ...(task.result === undefined ? undefined : { result: task.result }),
+  ...(task.feedback === undefined ? undefined : { reason: task.feedback }),
   startedAt: task.createdAt,
   changedAt: task.updatedAt
 })
@@ -113,8 +114,12 @@ const columns = (now: number) => (): ReadonlyArray<Table.Column<Listed>> => [
   { header: "WORKFLOW", text: ({ workflow }) => firstLine(workflow), flexible: true },
   { header: "STATUS", text: statusWord },
   { header: "STARTED", text: ({ startedAt }) => age(Duration.millis(now - startedAt.epochMilliseconds)) },
-  { header: "PAYLOAD", text: ({ payload }) => firstLine(JSON.stringify(payload)) }
+  { header: "PAYLOAD", text: ({ payload }) => payloadText(payload) }
 ]
+
+/** Empty if a task was added to the queue by other means and has none. */
+const payloadText = (payload: Listed["payload"]): string =>
+  payload === undefined ? "" : firstLine(JSON.stringify(payload))
 
 /** The workflows that have executions in the store. */
 const workflowsOf = Effect.map(
@@ -235,7 +240,7 @@ function* report(shown: Shown, { style }: Table.Canvas, now: number) {
   yield ""
   const entries: ReadonlyArray<readonly [string, string]> = [
     ["Workflow", firstLine(shown.workflow)],
-    ["Payload", firstLine(JSON.stringify(shown.payload))],
+    ["Payload", payloadText(shown.payload)],
     ["Started", since(shown.startedAt)],
     ["Part of", firstLine(shown.partOf ?? "")],
     ["Waits for", text],

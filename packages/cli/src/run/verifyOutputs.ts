@@ -99,7 +99,7 @@ export const verifyOutputs = Effect.fnUntraced(function* (
 /** Only the fields that a verifier reads. Dependencies have completed, or there would be no output. */
 const toNewTask = ({ description, id, metadata, overrides, payload, queue }: Task): NewTask => {
   const { maxAttempts: _, ...others } = overrides
-  return { id, queue, description, metadata, overrides: others, ...(payload === null ? undefined : { payload }) }
+  return { id, queue, description, metadata, overrides: others, ...(payload === undefined ? undefined : { payload }) }
 }
 
 /** Returns the stored output, at no cost, and notes the token of the attempt that it is of. */

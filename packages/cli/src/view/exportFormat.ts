@@ -52,9 +52,9 @@ const taskColumns: TaskColumns = [
   { name: "id", type: "STRING", value: (task) => task.id },
   { name: "status", type: "STRING", value: (task) => task.status },
   { name: "description", type: "STRING", value: (task) => task.description },
-  { name: "result", type: "STRING", value: (task) => task.result },
+  { name: "result", type: "STRING", value: (task) => task.result ?? null },
   { name: "attempts", type: "INT64", value: (task) => task.attempts },
-  { name: "feedback", type: "STRING", value: (task) => task.feedback },
+  { name: "feedback", type: "STRING", value: (task) => task.feedback ?? null },
   { name: "verified", type: "BOOLEAN", value: (task) => task.verified },
   { name: "priority", type: "INT64", value: (task) => task.priority },
   { name: "createdAt", type: "TIMESTAMP", value: (task) => DateTime.toDateUtc(task.createdAt) },
@@ -153,8 +153,8 @@ const section = (task: TaskWithHistory): string => {
     "",
     fence(task.description),
     ...columnLines(task),
-    ...(task.result === null ? [] : ["", "Result:", "", fence(task.result)]),
-    ...(task.feedback === null ? [] : ["", "Feedback:", "", fence(task.feedback)]),
+    ...(task.result === undefined ? [] : ["", "Result:", "", fence(task.result)]),
+    ...(task.feedback === undefined ? [] : ["", "Feedback:", "", fence(task.feedback)]),
     ""
   ].join("\n")
 }

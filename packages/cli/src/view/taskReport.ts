@@ -44,12 +44,12 @@ export function* taskReport(details: TaskDetails, canvas: Canvas, now: number): 
       history.flatMap((attempt, index) => attemptReport(attempt, { style, now, before: outputBefore(history, index) }))
     ),
     // Omitted if it is the error of the last attempt, which is shown above.
-    ...(task.feedback === null || history.at(-1)?.error === task.feedback
+    ...(task.feedback === undefined || history.at(-1)?.error === task.feedback
       ? []
       : section("Feedback for the next attempt", block(task.feedback, margin))),
     ...section("Output so far", outputSoFar(details.progress))
   ]
-  if (task.result === null) return
+  if (task.result === undefined) return
   yield* ["", style.bold("Result")]
   if (safeText(task.result).trim() === "") yield `${margin}(empty)`
   else yield* longBlock(task.result, margin)

@@ -51,7 +51,7 @@ export const taskColumns =
       { header: "STATUS", text: taskWord, paint: (task) => ofTask(style, task) },
       { header: "ATTEMPTS", align: "right", text: (task) => String(task.attempts) },
       ...(first.some((task) => task.priority !== 0) ? [priority] : []),
-      ...(first.some((task) => task.concurrencyKey !== null) ? [key] : []),
+      ...(first.some((task) => task.concurrencyKey !== undefined) ? [key] : []),
       ...(first.some((task) => task.usage !== undefined) ? [cost] : []),
       { header: "CHANGED", align: "right", text: (task) => changed(task, now), paint: () => style.dim },
       { header: "DESCRIPTION", text: (task) => firstLine(task.description) }

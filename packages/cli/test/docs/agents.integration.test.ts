@@ -73,7 +73,7 @@ const recipes = pages.flatMap(({ blocks }) =>
 
 const Listed = Schema.Array(
   Schema.Struct({
-    result: Schema.NullOr(Schema.String),
+    result: Schema.optionalKey(Schema.String),
     usage: Schema.optionalKey(Schema.Struct({ costUsd: Schema.optionalKey(Schema.NullOr(Schema.Number)) }))
   })
 )
@@ -122,7 +122,7 @@ describe("--cost-from", () => {
       const limits = ["--max-cost", "1", "--max-cost-per-attempt", "0.5"]
       const { code, stderr } = yield* baton(dir.path, [...command, ...costs, ...limits], dir.env)
       assert.strictEqual(code, 3, stderr)
-      assert.strictEqual((yield* results(dir)).filter(({ result }) => result !== null).length, 2)
+      assert.strictEqual((yield* results(dir)).filter(({ result }) => result !== undefined).length, 2)
     })
   )
 

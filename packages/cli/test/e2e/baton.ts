@@ -138,9 +138,9 @@ export const StoredTask = Schema.Struct({
   id: Schema.String,
   status: Schema.String,
   description: Schema.String,
-  result: Schema.NullOr(Schema.String),
+  result: Schema.optionalKey(Schema.String),
   attempts: Schema.Int,
-  feedback: Schema.NullOr(Schema.String),
+  feedback: Schema.optionalKey(Schema.String),
   verified: Schema.Boolean
 })
 const decodeTasks = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(StoredTask)))

@@ -44,9 +44,9 @@ describe("baton verify", () => {
       assert.deepStrictEqual(
         stored.map(({ attempts, feedback, result, status }) => [status, attempts, feedback, result]),
         [
-          ["pending", 0, "no u in Emma", null],
-          ["completed", 1, null, "Dracula"],
-          ["pending", 0, "no u in Ulysses", null]
+          ["pending", 0, "no u in Emma", undefined],
+          ["completed", 1, undefined, "Dracula"],
+          ["pending", 0, "no u in Ulysses", undefined]
         ]
       )
       const improve = ["--shell", 'echo "$BATON_PREVIOUS_OUTPUT u: $BATON_FEEDBACK"', "--verify", check]

@@ -121,7 +121,8 @@ export const ExecutionPage = () => {
   }
   const { execution, steps, waitsFor } = query.data
   const workflow = workflowOf(execution.queue) ?? ""
-  const payload = JSON.stringify(execution.payload, null, 2)
+  // A task that was added to the queue by other means may have none.
+  const payload = JSON.stringify(execution.payload ?? null, null, 2)
   const parent = parentOf(execution)
   return (
     <>
@@ -154,13 +155,13 @@ export const ExecutionPage = () => {
             </Fact>
           )}
           {waitsFor !== null && <Fact label="Waits for">{waitTexts[waitsFor]}</Fact>}
-          {execution.feedback !== null && (
+          {execution.feedback !== undefined && (
             <Fact label="Reason">
               <Plain text={execution.feedback.text} />
             </Fact>
           )}
         </dl>
-        {execution.result !== null && <Block text={execution.result} label="Result" />}
+        {execution.result !== undefined && <Block text={execution.result} label="Result" />}
       </section>
       <section aria-label="Steps">
         <h2>Steps</h2>

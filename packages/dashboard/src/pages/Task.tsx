@@ -228,7 +228,7 @@ export const TaskPage = () => {
           isByPerson={attempts.at(-1)?.verification?.decision !== undefined}
           traceId={attempts.map(traceOf).find((id) => id !== undefined)}
         />
-        {task.payload !== null && <Json label="Payload" value={task.payload} />}
+        {task.payload !== undefined && <Json label="Payload" value={task.payload} />}
         {!isEmpty(task.metadata) && <Json label="Metadata" value={task.metadata} />}
         {!isEmpty(task.overrides) && <Json label="Settings of this task" value={task.overrides} />}
       </section>

@@ -44,7 +44,7 @@ const columns = column.columns([
           <Plain text={task.id} />
         </Link>
         <span className="task-text">
-          {task.status === "failed" && task.feedback !== null ? (
+          {task.status === "failed" && task.feedback !== undefined ? (
             <span className="task-feedback">
               <Plain text={firstLine(task.feedback.text)} />
             </span>

@@ -10,7 +10,7 @@ import { cut } from "./views.ts"
 
 const noFeedback = "no feedback"
 
-const causeOf = (feedback: string | null): string => FailureCause.of(feedback ?? noFeedback)
+const causeOf = (feedback: string | undefined): string => FailureCause.of(feedback ?? noFeedback)
 
 interface Group {
   readonly queues: Set<string>

@@ -209,7 +209,7 @@ const {
  * @category models
  * @since 0.1.0
  */
-export const ListedTask = Schema.Struct({ ...short, description: Text, feedback: Schema.NullOr(Text) })
+export const ListedTask = Schema.Struct({ ...short, description: Text, feedback: optionalNullOr(Text) })
 
 /** @since 0.1.0 */
 export interface ListedTask extends Schema.Schema.Type<typeof ListedTask> {}
@@ -240,7 +240,7 @@ export const Task = Schema.Struct({
   metadata,
   overrides,
   payload,
-  result: Schema.NullOr(Text)
+  result: optionalNullOr(Text)
 })
 
 /** @since 0.1.0 */

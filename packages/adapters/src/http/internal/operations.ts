@@ -120,7 +120,7 @@ export const make = (store: TaskStore["Service"]) => {
     output: Effect.fnUntraced(function* (id: string, token: number | undefined) {
       const task = yield* found(id)
       if (token === undefined) {
-        if (task.result !== null) return task.result
+        if (task.result !== undefined) return task.result
         return yield* new TaskNotFound({ message: `The task ${JSON.stringify(task.id)} has no result.` })
       }
       const attempt = (yield* store.attempts(task.id)).find((attempt) => attempt.token === token)

@@ -11,19 +11,17 @@ export const cut = (text: string, limit: number): Text => {
   return { text: text.slice(0, isHighSurrogate ? limit - 1 : limit), length: text.length, cut: true }
 }
 
-export const cutOrNull = (text: string | null, limit: number): Text | null => (text === null ? null : cut(text, limit))
-
-export const listedTask = (task: Tasks.Task): ListedTask => ({
-  ...task,
-  description: cut(task.description, limits.listedText),
-  feedback: cutOrNull(task.feedback, limits.listedText)
+export const listedTask = ({ description, feedback, ...rest }: Tasks.Task): ListedTask => ({
+  ...rest,
+  description: cut(description, limits.listedText),
+  ...(feedback === undefined ? undefined : { feedback: cut(feedback, limits.listedText) })
 })
 
-export const wholeTask = (task: Tasks.Task, limit: number): Task => ({
-  ...task,
-  description: cut(task.description, limit),
-  feedback: cutOrNull(task.feedback, limit),
-  result: cutOrNull(task.result, limit)
+export const wholeTask = ({ description, feedback, result, ...rest }: Tasks.Task, limit: number): Task => ({
+  ...rest,
+  description: cut(description, limit),
+  ...(feedback === undefined ? undefined : { feedback: cut(feedback, limit) }),
+  ...(result === undefined ? undefined : { result: cut(result, limit) })
 })
 
 export const attempt = ({ error, execution, verification, ...rest }: Attempts.Attempt, limit: number): Attempt => ({

@@ -174,7 +174,8 @@ const taskText = (record: TaskRecord, before: Fields | undefined, style: Style):
   keep("id", task.id)
   keep("description", task.description)
   fields.set("status", text(labStatus(task.status)))
-  fields.set("result", text(task.result))
+  // The lab writes null for a task without a result.
+  fields.set("result", text(task.result ?? null))
   fields.set("attempts", text(task.attempts))
   keep("metadata", task.metadata)
   const { history } = style

@@ -75,7 +75,7 @@ const historyOf = (task: TaskRecord["task"], attempts: ReadonlyArray<Attempt>): 
   status: task.status,
   verified: task.verified,
   usage: task.usage,
-  result: task.result === null ? null : shortened(task.result),
+  result: task.result === undefined ? null : shortened(task.result),
   attempts: attempts.map((attempt) => ({
     number: attempt.number,
     outcome: attempt.outcome,

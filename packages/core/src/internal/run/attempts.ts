@@ -314,7 +314,7 @@ const contextOf = (parts: RunParts, claimed: ClaimedTask, reports: progress.Prog
     attempt: task.attempts,
     leaseToken: token,
     idempotencyKey: idempotencyKey(task),
-    previous: task.feedback === null ? undefined : { output: previousOutput, feedback: task.feedback },
+    previous: task.feedback === undefined ? undefined : { output: previousOutput, feedback: task.feedback },
     dependencies: dependencies.outputs(parts, task),
     progress: reports.of(claimed),
     earlierAttempts: earlierAttempts(parts, claimed),

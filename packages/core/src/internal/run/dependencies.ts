@@ -24,7 +24,7 @@ export const outputs = (parts: RunParts, { dependsOn }: Task): Effect.Effect<Rea
           (id) =>
             Effect.map(storeCall(parts, "get", parts.store.get(id)), (task) => ({
               id,
-              ...(Option.isSome(task) && task.value.result !== null ? { output: task.value.result } : undefined)
+              ...(Option.isSome(task) && task.value.result !== undefined ? { output: task.value.result } : undefined)
             })),
           { concurrency: reads }
         )

@@ -91,8 +91,7 @@ const verdictToJson = () => {
 
 export const verification = verdictToJson()
 
-const toTextOrNull = (text: string | null | undefined): string | null =>
-  text === null || text === undefined ? null : Text.encode(text)
+const toTextOrNull = (text: string | undefined): string | null => (text === undefined ? null : Text.encode(text))
 
 const recordToJson = (value: Metadata | Overrides | undefined): string | null =>
   value === undefined || isEmpty(value) ? null : toJson(value)
@@ -133,7 +132,7 @@ export const newTaskRow = (task: NewTask): Driver.NewTaskRow => ({
 export const revisionRow = ({ feedback, taskId, token, work }: Revision): Driver.RevisionRow => ({
   id: Text.encode(taskId),
   token: token ?? null,
-  feedback: toTextOrNull(feedback ?? null),
+  feedback: toTextOrNull(feedback),
   work:
     work === undefined
       ? null
@@ -175,7 +174,7 @@ export const restoreRow = ({
   priority: task.priority,
   availableAt: toEpochMillis(task.availableAt),
   dependsOn: idsToJson(task.dependsOn),
-  concurrencyKey: task.concurrencyKey,
+  concurrencyKey: task.concurrencyKey ?? null,
   feedback: toTextOrNull(task.feedback),
   verified: task.verified,
   requeues: task.requeues,
@@ -236,9 +235,6 @@ export const boolean = (column: string, value: Driver.Column): boolean => {
 export const text = (column: string, value: Driver.Column): string =>
   typeof value === "string" ? Text.decode(value) : unreadable(column, "text")
 
-const textOrNull = (column: string, value: Driver.Column): string | null =>
-  value === null ? null : text(column, value)
-
 export const time = (column: string, value: Driver.Column): DateTime.Utc =>
   DateTime.makeUnsafe(value instanceof Date ? value.getTime() : number(column, value))
 
@@ -271,7 +267,7 @@ const decodeUsage = Schema.decodeUnknownSync(Schema.fromJsonString(Usage))
 const usage = (value: Driver.Column): Usage => decodeUsage(value)
 const metadataFromJson = fromJson(Metadata)
 const overridesFromJson = fromJson(Overrides)
-const payload = fromJson(Schema.Json)
+const payload = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Json))
 const taskIdsFromJson = fromJson(Schema.Array(TaskId))
 
 const noMetadata: Metadata = {}
@@ -312,58 +308,69 @@ const taskTime = recentTimes()
 const result = ({ execution }: Pick<Driver.TaskRow, "execution">): string =>
   readExecution(execution)?.output ?? unreadable("execution", "an execution")
 
+/**
+ * The columns that a task may lack and a claim has too. Assigned and not spread, which takes a multiple of the memory: this is
+ * read for every task.
+ */
+const readOptional = (
+  task: Types.Mutable<Task>,
+  row: Pick<Driver.ClaimRow, "payload" | "concurrencyKey" | "feedback" | "usage">
+): void => {
+  if (row.payload !== null) {
+    const value = payload(row.payload)
+    if (value !== null) task.payload = value
+  }
+  const { concurrencyKey = null } = row
+  if (concurrencyKey !== null) task.concurrencyKey = text("concurrencyKey", concurrencyKey)
+  if (row.feedback !== null) task.feedback = text("feedback", row.feedback)
+  if (row.usage !== null) task.usage = usage(row.usage)
+}
+
 export const task = (row: Driver.TaskRow, hasResult = true): Task => {
   const found = status(row.status)
-  return {
+  const task: Types.Mutable<Task> = {
     id: taskId(row.id),
     queue: text("queue", row.queue),
     description: text("description", row.description),
-    payload: payload(row.payload),
     overrides: overrides(row.overrides),
     status: found,
-    result: hasResult && found === "completed" ? result(row) : null,
     attempts: number("attempts", row.attempts),
     metadata: metadata(row.metadata),
     priority: number("priority", row.priority),
     availableAt: taskTime("availableAt", row.availableAt),
     dependsOn: dependsOn(row.dependsOn),
-    concurrencyKey: textOrNull("concurrencyKey", row.concurrencyKey ?? null),
-    feedback: textOrNull("feedback", row.feedback),
     verified: boolean("verified", row.verified),
     requeues: number("requeues", row.requeues),
-    ...(row.usage === null ? undefined : { usage: usage(row.usage) }),
     createdAt: taskTime("createdAt", row.createdAt),
-    updatedAt: taskTime("updatedAt", row.updatedAt),
-    ...(row.startedAt === null ? undefined : { startedAt: time("startedAt", row.startedAt) })
+    updatedAt: taskTime("updatedAt", row.updatedAt)
   }
+  readOptional(task, row)
+  if (hasResult && found === "completed") task.result = result(row)
+  if (row.startedAt !== null) task.startedAt = time("startedAt", row.startedAt)
+  return task
 }
 
 export const claims = (rows: ReadonlyArray<Driver.ClaimRow>): ReadonlyArray<Claim> => {
   const time = recentTimes()
   const updatedAt = recentTimes()
   return rows.map((row) => {
-    // Without a spread, which takes a multiple of the memory: this is read for every task.
     const task: Types.Mutable<Task> = {
       id: taskId(row.id),
       queue: text("queue", row.queue),
       description: text("description", row.description),
-      payload: payload(row.payload),
       overrides: overrides(row.overrides),
       status: "in_progress",
-      result: null,
       attempts: number("attempts", row.attempts),
       metadata: metadata(row.metadata),
       priority: number("priority", row.priority),
       availableAt: time("availableAt", row.availableAt),
       dependsOn: dependsOn(row.dependsOn),
-      concurrencyKey: textOrNull("concurrencyKey", row.concurrencyKey ?? null),
-      feedback: textOrNull("feedback", row.feedback),
       verified: false,
       requeues: number("requeues", row.requeues),
       createdAt: time("createdAt", row.createdAt),
       updatedAt: updatedAt("updatedAt", row.updatedAt)
     }
-    if (row.usage !== null) task.usage = usage(row.usage)
+    readOptional(task, row)
     const claim: Types.Mutable<Claim> = { task, token: leaseToken(row.token) }
     if (row.checkpoint !== null) claim.checkpoint = readExecution(row.checkpoint)
     const previousOutput = output(row.previousExecution)
@@ -387,17 +394,13 @@ export const listedTask = (row: Driver.TaskRow, hasResult: boolean): Task =>
       id: taskId(row.id),
       queue: typeof row.queue === "string" ? row.queue : defaultQueue,
       description: `This task cannot be read. The store${message}`,
-      payload: null,
       overrides: noOverrides,
       status: isStatus(row.status) ? row.status : "failed",
-      result: null,
       attempts: 0,
       metadata: noMetadata,
       priority: 0,
       availableAt: DateTime.makeUnsafe(0),
       dependsOn: noDependencies,
-      concurrencyKey: null,
-      feedback: null,
       verified: false,
       requeues: 0,
       createdAt: DateTime.makeUnsafe(0),

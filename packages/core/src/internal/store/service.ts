@@ -126,7 +126,7 @@ export const make = Effect.fnUntraced(function* (driver: TaskStoreDriver): Effec
 
   const noteKeys = (claims: ReadonlyArray<Claim>): ReadonlyArray<Claim> => {
     for (const { task, token } of claims) {
-      if (task.concurrencyKey !== null) keyed.add(`${token} ${task.id}`)
+      if (task.concurrencyKey !== undefined) keyed.add(`${token} ${task.id}`)
     }
     return claims
   }

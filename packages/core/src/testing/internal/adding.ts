@@ -43,16 +43,12 @@ export const adding: ReadonlyArray<Case> = [
         id: "a",
         queue: "default",
         description: "Do a.",
-        payload: null,
         overrides: {},
         status: "pending",
-        result: null,
         attempts: 0,
         metadata: {},
         priority: 0,
         dependsOn: [],
-        concurrencyKey: null,
-        feedback: null,
         verified: false,
         requeues: 0
       })

@@ -69,7 +69,7 @@ export const checkpoints: ReadonlyArray<Case> = [
       yield* checkpointed(fixture, claimed, execution("paid for"))
       const running = yield* find(fixture, "a")
       assert.equal(running.status, "in_progress")
-      assert.equal(running.result, null)
+      assert.equal(running.result, undefined)
       assert.deepEqual(running.usage, usage(7))
     })
   ),

@@ -60,15 +60,15 @@ export const keys: ReadonlyArray<Case> = [
     Effect.fnUntraced(function* (fixture) {
       yield* fixture.store.add([...withKey("repository/ä b", "a"), task("b")])
       assert.equal((yield* find(fixture, "a")).concurrencyKey, "repository/ä b")
-      assert.equal((yield* find(fixture, "b")).concurrencyKey, null)
+      assert.equal((yield* find(fixture, "b")).concurrencyKey, undefined)
       const { tasks } = yield* fixture.store.list()
       assert.deepEqual(
         tasks.map((each) => each.concurrencyKey),
-        ["repository/ä b", null]
+        ["repository/ä b", undefined]
       )
       const claims = yield* claim(fixture)
       assert.equal(claimOf(claims, "a").task.concurrencyKey, "repository/ä b")
-      assert.equal(claimOf(claims, "b").task.concurrencyKey, null)
+      assert.equal(claimOf(claims, "b").task.concurrencyKey, undefined)
     })
   ),
   it(

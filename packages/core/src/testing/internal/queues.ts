@@ -383,7 +383,7 @@ export const queues: ReadonlyArray<Case> = [
       yield* fixture.store.add([task("a", { payload }), task("text", { payload: "only text" }), task("none")])
       assert.deepEqual((yield* find(fixture, "a")).payload, payload)
       assert.deepEqual((yield* find(fixture, "text")).payload, "only text")
-      assert.equal((yield* find(fixture, "none")).payload, null)
+      assert.equal((yield* find(fixture, "none")).payload, undefined)
       const again = yield* fixture.store.add([{ ...task("a", { payload }), description: "A new wording." }])
       assert.deepEqual(again, { added: [], existing: 1, different: ["a"] })
       const others = fixture.store.add([

@@ -109,11 +109,11 @@ export const reading: ReadonlyArray<Case> = [
       yield* settle(fixture, complete(first), fail(second))
       for (const query of [{}, { status: "completed" }, { text: "task" }] as const) {
         const { tasks } = yield* fixture.store.list(query)
-        assert.ok(tasks.some(({ result }) => result !== null))
+        assert.ok(tasks.some(({ result }) => result !== undefined))
         const bare = yield* fixture.store.list({ ...query, results: false })
         assert.deepEqual(
           bare.tasks.map((each) => plainTask(each)),
-          tasks.map((each) => plainTask({ ...each, result: null }))
+          tasks.map((each) => plainTask({ ...each, result: undefined }))
         )
       }
     })

@@ -152,7 +152,7 @@ export const reviews: ReadonlyArray<Case> = [
       yield* reviewNew(fixture, "a", "a draft")
       const found = yield* find(fixture, "a")
       assert.equal(found.status, "in_review")
-      assert.equal(found.result, null)
+      assert.equal(found.result, undefined)
       assert.equal(found.attempts, 1)
       assert.equal(found.verified, false)
       const attempt = yield* lastAttempt(fixture, "a")

@@ -81,12 +81,7 @@ export const revising: ReadonlyArray<Case> = [
       const { description, metadata, overrides, payload } = yield* find(fixture, "a")
       assert.deepEqual(
         { description, metadata, overrides, payload },
-        {
-          description: "",
-          metadata: {},
-          overrides: {},
-          payload: null
-        }
+        { description: "", metadata: {}, overrides: {}, payload: undefined }
       )
     })
   ),
@@ -99,9 +94,9 @@ export const revising: ReadonlyArray<Case> = [
       )
       yield* fixture.store.revise([{ ...revision("a"), work: work("Do it otherwise.") }])
       const revised = yield* find(fixture, "a")
-      assert.deepEqual([revised.status, revised.attempts, revised.feedback], ["pending", 0, null])
+      assert.deepEqual([revised.status, revised.attempts, revised.feedback], ["pending", 0, undefined])
       const claimed = yield* claimOne(fixture)
-      assert.deepEqual([claimed.checkpoint, claimed.task.feedback], [undefined, null])
+      assert.deepEqual([claimed.checkpoint, claimed.task.feedback], [undefined, undefined])
       assert.deepEqual([claimed.task.attempts, claimed.task.requeues, claimed.token], [1, 1, 2])
       yield* settle(fixture, complete(claimed))
       assert.deepEqual(yield* outcomes(fixture, "a"), ["retried", "completed"])
@@ -116,11 +111,11 @@ export const revising: ReadonlyArray<Case> = [
       const before = yield* lastAttempt(fixture, "a")
       yield* fixture.store.revise([{ ...revision("a"), work: work("Do it again.") }])
       const revised = yield* find(fixture, "a")
-      assert.deepEqual([revised.status, revised.result, revised.verified], ["pending", null, false])
+      assert.deepEqual([revised.status, revised.result, revised.verified], ["pending", undefined, false])
       assert.deepEqual(revised.usage, used)
       assert.deepEqual(yield* lastAttempt(fixture, "a"), before)
       const claimed = yield* claimOne(fixture)
-      assert.deepEqual([claimed.token, claimed.task.attempts, claimed.task.feedback], [2, 1, null])
+      assert.deepEqual([claimed.token, claimed.task.attempts, claimed.task.feedback], [2, 1, undefined])
       assert.deepEqual(yield* outcomes(fixture, "a"), ["completed", "running"])
       yield* settle(fixture, complete(claimed, "second"))
       assert.equal((yield* find(fixture, "a")).result, "second")

@@ -40,7 +40,7 @@ export const settling: ReadonlyArray<Case> = [
       assert.equal(done.result, "the answer")
       assert.equal(done.verified, true)
       assert.equal(done.attempts, 1)
-      assert.equal(done.feedback, null)
+      assert.equal(done.feedback, undefined)
       assert.deepEqual(done.usage, usage(20))
       assert.ok(done.updatedAt.epochMilliseconds > done.createdAt.epochMilliseconds)
       assert.deepEqual(yield* claim(fixture), [])
@@ -71,7 +71,7 @@ export const settling: ReadonlyArray<Case> = [
       assert.equal(retried.status, "pending")
       assert.equal(retried.attempts, 1)
       assert.equal(retried.feedback, "Say more.")
-      assert.equal(retried.result, null)
+      assert.equal(retried.result, undefined)
       assert.deepEqual(retried.usage, usage(5))
       const again = yield* claimOne(fixture)
       assert.equal(again.task.attempts, 2)
@@ -85,7 +85,7 @@ export const settling: ReadonlyArray<Case> = [
     Effect.fnUntraced(function* (fixture) {
       yield* settle(fixture, retry(yield* claimNew(fixture, "a"), { feedback: "Say more." }))
       yield* settle(fixture, complete(yield* claimOne(fixture)))
-      assert.equal((yield* find(fixture, "a")).feedback, null)
+      assert.equal((yield* find(fixture, "a")).feedback, undefined)
     })
   ),
   it(
@@ -108,7 +108,7 @@ export const settling: ReadonlyArray<Case> = [
       assert.equal(failed.status, "failed")
       assert.equal(failed.attempts, 1)
       assert.equal(failed.feedback, "Refused.")
-      assert.equal(failed.result, null)
+      assert.equal(failed.result, undefined)
       assert.deepEqual(failed.usage, usage(5))
       yield* fixture.advance(5)
       assert.deepEqual(yield* claim(fixture), [])

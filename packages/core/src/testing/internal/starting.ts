@@ -102,7 +102,7 @@ export const starting: ReadonlyArray<Case> = [
           { ...leaseOf(claimed), status: "pending", owner: "worker", attempts: 0, started: false }
         ])
         const swept = yield* find(fixture, name)
-        assert.deepEqual([swept.status, swept.attempts, swept.feedback], ["pending", 0, null])
+        assert.deepEqual([swept.status, swept.attempts, swept.feedback], ["pending", 0, undefined])
         const attempt = yield* lastAttempt(fixture, name)
         assert.equal(attempt.outcome, "released")
         assert.match(attempt.error ?? "", /before it started/)

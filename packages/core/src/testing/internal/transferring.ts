@@ -320,7 +320,7 @@ export const transferring: ReadonlyArray<Case> = [
       for (const wrong of [
         { ...completed, attempts: [] },
         { ...completed, task: { ...completed.task, result: "another" } },
-        { ...completed, task: { ...completed.task, status: "failed", result: null } } as const,
+        { ...completed, task: { ...completed.task, status: "failed", result: undefined } } as const,
         { ...pending, attempts: completed.attempts },
         { ...pending, token: 1, task: { ...pending.task, status: "in_progress" } } as const,
         { ...pending, waitsFor: ids("a") },

@@ -17,7 +17,7 @@ import type { Decide } from "../model.ts"
 import * as Operations from "../operations.ts"
 import { read } from "../reading.ts"
 import { limitOf } from "../settings.ts"
-import { cutOrNull, listedTask } from "../views.ts"
+import { cut, listedTask } from "../views.ts"
 import { limits, tools } from "./tools.ts"
 
 export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, TaskStore | McpServer> = tools.toLayer(
@@ -74,7 +74,7 @@ export const layer: Layer.Layer<AiTool.HandlersFor<typeof tools.tools>, never, T
       id: task.id,
       status: task.status,
       verified: task.verified,
-      result: cutOrNull(task.result, maxCharacters)
+      ...(task.result === undefined ? undefined : { result: cut(task.result, maxCharacters) })
     })
 
     return tools.of({

@@ -158,13 +158,13 @@ const readResults = Tool.make("read_results", {
   ...shared,
   description:
     "The results of completed tasks: of these ids, whatever their status, or of a queue, a page at a time. " +
-    "`result` is null when a task is not completed. The resource baton://tasks/{id}/result has the whole result.",
+    "`result` is absent when a task is not completed. The resource baton://tasks/{id}/result has the whole result.",
   parameters: Schema.Struct({ ids: optional(ids, "These tasks"), queue, after, limit, maxCharacters }),
   success: Schema.Struct({
     results: Schema.Array(
       Schema.Struct({
         ...Struct.pick(Model.ListedTask.fields, ["id", "status", "verified"]),
-        result: Schema.NullOr(Model.Text)
+        result: optionalNullOr(Model.Text)
       })
     ),
     /** The `after` of the next page. Absent on the last page, and for ids. */
