@@ -1,7 +1,7 @@
 // Layer 4, safety: limits end a run that cannot succeed.
 //
-// The provider is down, so every attempt fails. Without limits, twenty tasks would fail three times each. The circuit breaker
-// opens after three failures in a row: the run ends with the reason, and the remaining tasks stay pending.
+// The provider is down, so every attempt fails. Without limits, twenty tasks would fail five times each. The circuit breaker
+// opens after three failures in a row: the run ends with the reason, and all tasks stay pending.
 import { ExecutionError, Executor, Orchestrator, RetryPolicy, Safety, Task, TaskStore, Verifier } from "@baton/core"
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
@@ -26,7 +26,7 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${counts.pending} of 20 tasks are still pending`)
 })
 
-const live = Orchestrator.layer({ retryPolicy: RetryPolicy.immediate }).pipe(
+const live = Orchestrator.layer({ maxAttempts: 5, retryPolicy: RetryPolicy.immediate }).pipe(
   Layer.provideMerge(Layer.mergeAll(TaskStore.layerMemory, executor, Verifier.layerNone, safety))
 )
 

@@ -41,7 +41,7 @@ export const Queue = Schema.Struct({
   usage: optionalNullOr(Usage),
   /** `first` are those with the most running tasks. */
   workers: Schema.Struct({ total: Schema.Int, first: Schema.Array(Worker) }),
-  budget: Schema.NullOr(Budget),
+  budget: optionalNullOr(Budget),
   pause: optionalNullOr(Pause)
 })
 export interface Queue extends Schema.Schema.Type<typeof Queue> {}
@@ -49,7 +49,7 @@ export interface Queue extends Schema.Schema.Type<typeof Queue> {}
 /** What is set for the runs of a queue. */
 export const Settings = Schema.Struct({
   queue: Schema.String,
-  budget: Schema.NullOr(Budget),
+  budget: optionalNullOr(Budget),
   pause: optionalNullOr(Pause),
   /** Absent: as many as each worker was started with. */
   concurrency: optionalNullOr(Schema.Int),
@@ -167,7 +167,7 @@ export interface TaskDetail extends Schema.Schema.Type<typeof TaskDetail> {}
 export const WorkflowExecution = Schema.Struct({
   execution: TaskDetail.fields.task,
   steps: Schema.Array(Schema.Struct({ name: Schema.String, task: TaskItem, depth: Schema.Int })),
-  waitsFor: Schema.NullOr(Schema.Literals(["worker", "steps", "workflow"]))
+  waitsFor: optionalNullOr(Schema.Literals(["worker", "steps", "workflow"]))
 })
 export interface WorkflowExecution extends Schema.Schema.Type<typeof WorkflowExecution> {}
 
@@ -191,7 +191,7 @@ export interface Failures extends Schema.Schema.Type<typeof Failures> {}
 
 /** How many tasks of a queue ended in each of the intervals from `start` on. */
 export const Activity = Schema.Struct({
-  start: Schema.NullOr(Schema.String),
+  start: optionalNullOr(Schema.String),
   widthMillis: Schema.Int,
   completed: Schema.Array(Schema.Int),
   failed: Schema.Array(Schema.Int),

@@ -15,8 +15,7 @@ const counts = (queue: string, pending: number): Model.Queue => ({
   failed: 0,
   cancelled: 0,
   waiting: 0,
-  workers: { total: 0, first: [] },
-  budget: null
+  workers: { total: 0, first: [] }
 })
 
 const text = { text: "Do it.", length: 6, cut: false }

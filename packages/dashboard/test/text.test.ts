@@ -162,8 +162,7 @@ describe("waiting", () => {
     failed: 0,
     cancelled: 0,
     waiting: 2,
-    workers: { total: 0, first: [] },
-    budget: null
+    workers: { total: 0, first: [] }
   }
 
   it("says why pending tasks do not run", () => {

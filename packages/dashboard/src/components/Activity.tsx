@@ -80,7 +80,7 @@ export const Activity = ({ queue }: { readonly queue: string }) => {
   const { data } = useActivity(queue)
   return (
     <section className="card activity" aria-label="When tasks ended">
-      {data === undefined ? null : data.start === null ? (
+      {data === undefined ? null : data.start === undefined ? (
         <p className="activity-text">No task of this queue has ended yet.</p>
       ) : (
         <Shown ends={data} start={Date.parse(data.start)} />

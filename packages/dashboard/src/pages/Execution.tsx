@@ -136,7 +136,7 @@ export const ExecutionPage = () => {
           <Plain text={executionId(execution)} />
         </h1>
         <StatusBadge status={execution.status} />
-        <div className="page-actions">{mayChange && waitsFor !== null && <CancelButton id={execution.id} />}</div>
+        <div className="page-actions">{mayChange && waitsFor !== undefined && <CancelButton id={execution.id} />}</div>
       </div>
       <section className="card prompt" aria-label="Payload">
         <Block text={{ text: payload, length: payload.length, cut: false }} label="Payload" />
@@ -154,7 +154,7 @@ export const ExecutionPage = () => {
               </Link>
             </Fact>
           )}
-          {waitsFor !== null && <Fact label="Waits for">{waitTexts[waitsFor]}</Fact>}
+          {waitsFor !== undefined && <Fact label="Waits for">{waitTexts[waitsFor]}</Fact>}
           {execution.feedback !== undefined && (
             <Fact label="Reason">
               <Plain text={execution.feedback.text} />

@@ -107,7 +107,7 @@ const QueueCard = ({
         </li>
       </ul>
       {queue.workers.total > 0 && <Workers queue={queue} most={3} />}
-      {queue.budget !== null && <BudgetLines budget={queue.budget} />}
+      {queue.budget !== undefined && <BudgetLines budget={queue.budget} />}
       {(notes.length > 0 || queue.failed > 0 || queue.in_review > 0) && (
         <ul className="notes">
           {notes.map((note) => (

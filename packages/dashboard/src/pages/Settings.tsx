@@ -87,7 +87,7 @@ const Fields = ({ settings }: Props) => {
     <form className="card settings" onSubmit={submit}>
       <section aria-labelledby="settings-budget">
         <h2 id="settings-budget">Budget</h2>
-        {settings.budget !== null && <BudgetLines budget={settings.budget} />}
+        {settings.budget !== undefined && <BudgetLines budget={settings.budget} />}
         {fieldOf("maxCostUsd", settings.canSet.budget)}
         {fieldOf("maxTokens", settings.canSet.budget)}
       </section>

@@ -26,7 +26,7 @@ export const reasons = (queue: Queue, isPaused: boolean, now = Date.now()): Read
   if (queue.pending === 0) return []
   if (isPaused) return [`${count(queue.pending, "task")} pending until you resume.`]
   if (queue.pause !== undefined) return [pauseText(queue.pause, now)]
-  if (queue.budget !== null && isSpent(queue.budget))
+  if (queue.budget !== undefined && isSpent(queue.budget))
     return [`${count(queue.pending, "task")} pending. The budget is spent: raise it in the settings.`]
   const ready = queue.pending - queue.waiting
   const result: Array<string> = []

@@ -28,7 +28,7 @@ export const activity = Effect.fnUntraced(function* (
     if (status === "completed" || status === "failed") ends.push({ status, at: updatedAt.epochMilliseconds })
   })
   const complete = next === undefined
-  if (ends.length === 0) return { start: null, widthMillis: minute, completed: [], failed: [], complete }
+  if (ends.length === 0) return { widthMillis: minute, completed: [], failed: [], complete }
   const first = ends.reduce((least, { at }) => Math.min(least, at), Infinity)
   const last = ends.reduce((most, { at }) => Math.max(most, at), 0)
   const widthMillis = widthFor(last - first)

@@ -92,8 +92,8 @@ export const Queue = Schema.Struct({
     /** Those with the most running tasks, 100 at most. */
     first: Schema.Array(Worker)
   }),
-  /** Money is in nano-dollars: billionths of a dollar. Null if the queue has no budget. */
-  budget: Schema.NullOr(Schema.Struct(budget)),
+  /** Money is in nano-dollars: billionths of a dollar. Absent if the queue has no budget. */
+  budget: optionalNullOr(Schema.Struct(budget)),
   /** Absent if the queue is not paused. After the time of a usage limit, one task goes first. */
   pause: optionalNullOr(Schema.Struct({ cause, until, reason }))
 })
@@ -316,8 +316,8 @@ export const WorkflowExecution = Schema.Struct({
       depth: Schema.Int
     })
   ),
-  /** A worker with workflows, its steps, or code of the workflow, such as a timer; null when it has ended. */
-  waitsFor: Schema.NullOr(Schema.Literals(["worker", "steps", "workflow"]))
+  /** A worker with workflows, its steps, or code of the workflow, such as a timer; absent when it has ended. */
+  waitsFor: optionalNullOr(Schema.Literals(["worker", "steps", "workflow"]))
 })
 
 /** @since 0.2.0 */
@@ -400,8 +400,8 @@ const PerInterval = Schema.Array(Schema.Int)
  * @since 0.2.0
  */
 export const Activity = Schema.Struct({
-  /** Null if no task has ended. */
-  start: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** Absent if no task has ended. */
+  start: optionalNullOr(Schema.DateTimeUtcFromString),
   widthMillis: Schema.Int,
   completed: PerInterval,
   failed: PerInterval,

@@ -77,7 +77,7 @@ export const make = (store: TaskStore["Service"]) => {
     return {
       execution: Views.wholeTask(task, limits.text),
       steps: steps.map(({ depth, name, task }) => ({ name, task: Views.listedTask(task), depth })),
-      waitsFor: Executions.waitsFor(task, steps)?._tag ?? null
+      waitsFor: Executions.waitsFor(task, steps)?._tag
     }
   })
 

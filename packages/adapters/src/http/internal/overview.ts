@@ -26,7 +26,7 @@ export const read = (
         queues: queues.map((counts) => ({
           ...counts,
           workers: workersOf(counts.queue),
-          budget: budgetOf.get(counts.queue) ?? null,
+          budget: budgetOf.get(counts.queue),
           pause: pauseOf.get(counts.queue)
         })),
         control: control(state)

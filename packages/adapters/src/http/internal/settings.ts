@@ -30,7 +30,7 @@ export const read = (store: TaskStore["Service"], queue: string): Effect.Effect<
     ]),
     ([allBudgets, allPauses, allConcurrency]) => ({
       queue,
-      budget: allBudgets.find((budget) => budget.queue === queue) ?? null,
+      budget: allBudgets.find((budget) => budget.queue === queue),
       pause: allPauses.find((pause) => pause.queue === queue),
       concurrency: allConcurrency.findLast((setting) => setting.queue === queue && setting.worker === undefined)
         ?.concurrency,
