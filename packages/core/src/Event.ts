@@ -56,7 +56,6 @@ export const Event = Schema.TaggedUnion({
     durationMillis,
     usage: optionalNullOr(Usage)
   },
-  /** The attempt failed, and another one follows after `delayMillis`. */
   /** The output waits for a person, for this reason. */
   TaskInReview: {
     ...ofAttempt,
@@ -66,6 +65,7 @@ export const Event = Schema.TaggedUnion({
     durationMillis,
     usage: optionalNullOr(Usage)
   },
+  /** The attempt failed, and another one follows after `delayMillis`. */
   TaskRetried: {
     ...ofAttempt,
     ...outcome("retried"),

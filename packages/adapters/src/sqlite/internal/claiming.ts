@@ -63,7 +63,7 @@ export const statements = ({ arrays, changes, first }: Preparing) => {
     tokenFloor: first<[]>("SELECT token_floor FROM control"),
 
     /**
-     * Returns how many tasks it leased: a damaged index names others than the claimable ones. \`OR FAIL\`: an error rolls back
+     * Returns how many tasks it leased: a damaged index names others than the claimable ones. `OR FAIL`: an error rolls back
      * the whole transaction, so that SQLite need not keep the pages for undoing this statement alone.
      */
     lease: changes<

@@ -45,7 +45,7 @@ export const statements = ({ all, change, first, run }: Preparing) => ({
         execution = ?, verification = ?, attempt_usage = ?, updated_at = ?
       WHERE ${isLeased} AND usage IS ?`),
 
-  /** Follows \`settle\` where a task is to be claimed again. */
+  /** Follows `settle` where a task is to be claimed again. */
   makeAvailable: run<[availableAt: number, id: string]>("UPDATE tasks SET available_at = ? WHERE id = ?"),
 
   /** Writes the ledger's row of a settled attempt. `settle` follows in the same transaction. */
