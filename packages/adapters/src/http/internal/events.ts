@@ -44,10 +44,10 @@ interface State {
 }
 
 /** Some changes of other processes are not made known. */
-const pollInterval = Duration.millis(500)
+const pollInterval = Duration.millis(750)
 
 /** Between two looks, so that the changes of a busy run are few events. */
-const rest = Duration.millis(250)
+const rest = Duration.millis(500)
 
 /** Events that wait for a client that reads slowly. */
 const capacity = 16
