@@ -144,6 +144,36 @@ describe("tasks of milliseconds are claimed ahead", () => {
     })
   )
 
+  it.effect("while the workers still have half of those that were claimed before", () =>
+    Effect.gen(function* () {
+      const store = yield* memoryStore
+      let claimed = 0
+      let executed = 0
+      const rest: Array<number> = []
+      const observing: TaskStore.TaskStore["Service"] = {
+        ...store,
+        claim: (options) =>
+          Effect.suspend(() => {
+            if (claimed > 0 && claimed < 1000) rest.push(claimed - executed)
+            return Effect.tap(store.claim(options), ({ length }) => Effect.sync(() => (claimed += length)))
+          })
+      }
+      // Without waiting, so that the workers do all they have before the runtime turns to other fibers.
+      const executor = Executor.layer(() =>
+        Effect.sync(() => {
+          executed++
+          return Execution.make({ output: "x" })
+        })
+      )
+      const config = { concurrency: 4, prefetch: 100 }
+      const { orchestrator } = yield* make({ config, executor, store: layerOf(observing) })
+      yield* store.add(numbered(1000))
+      yield* orchestrator.run
+      // Some claims wait until the store has taken the settlements.
+      assert.isAtLeast(rest.filter((tasks) => tasks >= 45).length, 5)
+    })
+  )
+
   it.effect("until one takes longer", () =>
     Effect.gen(function* () {
       const { executor, observed, store } = yield* observe

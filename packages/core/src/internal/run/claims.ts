@@ -277,8 +277,12 @@ export const make = Effect.fnUntraced(function* (
     },
     awaitWakeUp: Effect.suspend(() => {
       awake.closeUnsafe()
-      // The first worker that becomes free opens it, before the others that become free at the same time.
-      return Effect.andThen(awake.await, Effect.yieldNow)
+      return Effect.andThen(
+        awake.await,
+        // The first worker that becomes free opens it, before the others that become free at the same time. While there is a
+        // task for each of them, the claim begins at once: the store works on it while the workers go on.
+        Effect.suspend(() => (Queue.sizeUnsafe(queue) > concurrency() ? Effect.void : Effect.yieldNow))
+      )
     }),
     wakeUp: () => void awake.openUnsafe(),
     take: Queue.take(queue),
