@@ -92,15 +92,15 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
         /using key_turns_in_order/,
         /using tasks_busy on tasks/
       )
-      const keyed = /using tasks_keyed on tasks/
-      yield* explain(statements.candidates, [text, int, int, int, texts], claimable, keyed, /using tasks_busy on tasks/)
       yield* explain(
-        statements.claimLocked,
-        [numbers, text, number, number, text, int],
-        /Function Scan on unnest x\n[^]*LockRows[^]*Index Cond: \(seq = \(x\.seq\)::bigint\)/,
-        byPlace
+        statements.claimKeyed,
+        [int, text, number, number, text, int, int, int, texts, texts],
+        claimable,
+        /using tasks_keyed on tasks/,
+        /using tasks_busy on tasks/,
+        byPlace,
+        /Update on key_turns[^]*Tid Scan on key_turns/
       )
-      yield* explain(statements.endTurns, [texts, numbers, numbers], /Tid Scan on key_turns/)
       yield* explain(
         statements.complete,
         [...leased, texts, texts, texts, texts, booleans, numbers, numbers, texts, texts],

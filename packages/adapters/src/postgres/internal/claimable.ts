@@ -36,3 +36,7 @@ export const runningOf = ({ tasks }: Names, queue: string, key: string) => `(
   SELECT count(*) FROM ${tasks} b
   WHERE b.queue = ${queue} AND b.concurrency_key = ${key}
     AND CASE WHEN b.concurrency_key IS NOT NULL THEN b.status END = 'in_progress')`
+
+/** The order of claiming, in which a statement mostly returns its rows: sorting them here costs less than on the server. */
+export const inOrder = <Row extends { readonly n: number }>(rows: ReadonlyArray<Row>): ReadonlyArray<Row> =>
+  rows.toSorted((left, right) => left.n - right.n)

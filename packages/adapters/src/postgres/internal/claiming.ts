@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { ClaimRequest, ClaimRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import { isClaimable, level, levels } from "./claimable.ts"
+import { inOrder, isClaimable, level, levels } from "./claimable.ts"
 import { type Database, int, number, numbers, text } from "./database.ts"
 import * as Keys from "./keys.ts"
 import type { Claims } from "./leases.ts"
@@ -50,17 +50,23 @@ export const statements = (names: Names) => {
       rows,
       "WITH RECURSIVE"
     )
-  const claimLocked = (condition: string) =>
+  const claimKeyed = (condition: string) =>
     claim(
-      `picked AS MATERIALIZED (
-        SELECT found.place, found.repeated, found.token, x.n
-        FROM unnest($1::float8[]) WITH ORDINALITY AS x (seq, n) CROSS JOIN LATERAL (
+      `${Keys.found(names)},
+      picked AS MATERIALIZED (
+        SELECT locked.place, locked.repeated, locked.token, f.nth AS n
+        FROM found f CROSS JOIN LATERAL (
           SELECT t.ctid AS place, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
-          WHERE t.seq = x.seq::bigint AND t.status = 'pending' AND t.blockers = 0 AND t.available_at <= now()
-          FOR UPDATE SKIP LOCKED
-        ) found WHERE ${condition}
+          WHERE t.ctid = f.place AND t.status = 'pending' AND t.blockers = 0 FOR UPDATE SKIP LOCKED
+        ) locked WHERE f.nth <= $1 AND ${condition}
       )`,
-      claims("claimed")
+      `, ${Keys.endTurns(names)}
+      SELECT c.*, s.chosen, s.idle
+      FROM (
+        SELECT (SELECT count(*) FROM found WHERE nth <= $1)::float8 AS chosen,
+          (SELECT array_agg(key) FROM ended WHERE is_idle) AS idle
+      ) s
+      LEFT JOIN (${claims("claimed")}) c ON true`
     )
   return {
     /**
@@ -78,11 +84,11 @@ export const statements = (names: Names) => {
     claimProbe: claimPlain(`NOT ${hasKeys}`, claims("claimed")),
 
     /**
-     * Claims tasks that the transaction has locked, or whose keys it has locked: of the latter, those that have not changed
-     * and that no other transaction is writing.
+     * For a queue that has tasks with concurrency keys, in the transaction that has locked keys. Claims the chosen tasks that have
+     * not changed and that no other transaction is writing, and ends the turns of their keys.
      */
-    claimLocked: claimLocked(`NOT ${isPaused}`),
-    claimLockedProbe: claimLocked("true"),
+    claimKeyed: claimKeyed(`NOT ${isPaused}`),
+    claimKeyedProbe: claimKeyed("true"),
 
     /**
      * The tasks that unanswered calls have claimed, under a new lease of this call, which is the one that is answered: a
@@ -197,10 +203,6 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
 
   return { claim }
 }
-
-/** The order of claiming, in which a statement mostly returns its rows: sorting them here costs less than on the server. */
-const inOrder = (rows: ReadonlyArray<ClaimedRow>): ReadonlyArray<ClaimedRow> =>
-  rows.toSorted((left, right) => left.n - right.n)
 
 /** Whether a queue is paused, and whether its next probe may go. */
 interface PauseState {

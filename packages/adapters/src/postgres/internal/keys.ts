@@ -1,117 +1,155 @@
 import * as Effect from "effect/Effect"
 import type { ClaimRequest } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import { type Database, int, number, numbers, text, texts } from "./database.ts"
-import { isClaimable, isKeyed, level, runningOf } from "./claimable.ts"
-import { type Names, rowsOf } from "./names.ts"
+import { type Database, int, number, text, texts } from "./database.ts"
+import { inOrder, isClaimable, isKeyed, level, runningOf } from "./claimable.ts"
+import type { Names } from "./names.ts"
 import type { Statements } from "./statements.ts"
 
 /** The statements of the lines of concurrency keys. */
 export const statements = (names: Names) => {
   const { keyTurns, tasks } = names
+  const priority = "(SELECT priority FROM line)"
   /** Whether a queue has keys with tasks of this priority alone, so that no other line has to be looked at. */
   const isOnlyLine = `NOT (
-    EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority > $2)
-    OR EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority < $2))`
+    EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority > ${priority})
+    OR EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority < ${priority}))`
   return {
-    /** Of a queue that has keys: the highest priority, up to the given one, with pending tasks that wait for no other. */
-    keyedPriority: `
-      SELECT greatest(
-        (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable("$1")} AND ${level} <= $2::bigint * 2 + 1
-          ORDER BY ${level} DESC LIMIT 1),
-        (SELECT k.priority FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority <= $2 ORDER BY k.priority DESC LIMIT 1)
-      )::float8 AS priority, EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1) AS "hasKeys"`,
-
     /**
-     * Locks the first keys of a line that are not busy, and what other lines have of these keys: a key that another claim is
-     * using is passed over. Whether a key is busy is certain only for a statement that follows: it sees the rows committed
-     * before the lock.
+     * Finds the highest priority, up to the given one, with pending tasks that wait for no other. Locks the first keys of its
+     * line that are not busy, and what other lines have of these keys: a key that another claim is using is passed over.
+     * Whether a key is busy is certain only for a statement that follows: it sees the rows committed before the lock.
      */
     lockKeys: `
-      WITH mine AS MATERIALIZED (
+      WITH line AS MATERIALIZED (
+        SELECT greatest(
+          (SELECT t.priority FROM ${tasks} t WHERE ${isClaimable("$1")} AND ${level} <= $2::bigint * 2 + 1
+            ORDER BY ${level} DESC LIMIT 1),
+          (SELECT k.priority FROM ${keyTurns} k WHERE k.queue = $1 AND k.priority <= $2 ORDER BY k.priority DESC LIMIT 1)
+        ) AS priority
+      ),
+      mine AS MATERIALIZED (
         SELECT k.concurrency_key, k.turn, k.ctid AS place FROM ${keyTurns} k
-        WHERE k.queue = $1 AND k.priority = $2 AND k.available_at <= now()
+        WHERE k.queue = $1 AND k.priority = ${priority} AND k.available_at <= now()
           AND ${runningOf(names, "$1", "k.concurrency_key")} < $3
         ORDER BY k.turn LIMIT $4 FOR UPDATE SKIP LOCKED
       ),
       others AS MATERIALIZED (
         SELECT k.concurrency_key FROM ${keyTurns} k
-        WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key IN (SELECT concurrency_key FROM mine)
+        WHERE k.queue = $1 AND k.priority <> ${priority} AND k.concurrency_key IN (SELECT concurrency_key FROM mine)
         FOR UPDATE SKIP LOCKED
-      )
-      SELECT m.concurrency_key AS key, m.place::text AS place FROM mine m
-      WHERE CASE WHEN ${isOnlyLine} THEN true ELSE (
-        SELECT count(*) FROM ${keyTurns} k
-        WHERE k.queue = $1 AND k.priority <> $2 AND k.concurrency_key = m.concurrency_key
-      ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key) END
-      ORDER BY m.turn`,
-
-    /**
-     * The first tasks without a key of a priority, which it locks, and the first tasks of these keys: of each kind as many as
-     * the key has room for, and the next one, which may not be available yet. Locking a key keeps other claims from its tasks.
-     */
-    candidates: `
-      WITH levels AS (SELECT $2::bigint * 2 + x.started AS level FROM (VALUES (1), (0)) AS x (started)),
-      plain AS MATERIALIZED (
-        SELECT next.* FROM levels l CROSS JOIN LATERAL (
-          SELECT t.seq, t.available_at, l.level FROM ${tasks} t
-          WHERE ${isClaimable("$1")} AND ${level} = l.level AND t.available_at <= now()
-          ORDER BY t.available_at, t.seq LIMIT $3 FOR UPDATE SKIP LOCKED
-        ) next LIMIT $3
       ),
-      keys AS MATERIALIZED (
-        SELECT x.key, x.n, greatest(0, least($3, $4 - ${runningOf(names, "$1", "x.key")})) AS room
-        FROM unnest($5::text[]) WITH ORDINALITY AS x (key, n)
-      ),
-      found AS (
-        SELECT NULL AS key, 0 AS n, 1 AS room, seq, available_at, level FROM plain
-        UNION ALL
-        SELECT k.key, k.n, k.room, next.* FROM keys k CROSS JOIN levels l CROSS JOIN LATERAL (
-          SELECT t.seq, t.available_at, l.level FROM ${tasks} t
-          WHERE ${isKeyed("$1", "k.key")} AND ${level} = l.level
-          ORDER BY t.available_at, t.seq LIMIT k.room + 1
-        ) next
+      free AS (
+        SELECT m.concurrency_key AS key, m.place::text AS place, m.turn FROM mine m
+        WHERE CASE WHEN ${isOnlyLine} THEN true ELSE (
+          SELECT count(*) FROM ${keyTurns} k
+          WHERE k.queue = $1 AND k.priority <> ${priority} AND k.concurrency_key = m.concurrency_key
+        ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key) END
       )
-      SELECT key, room::float8 AS room, seq::float8 AS seq, level = $2::bigint * 2 + 1 AS "isStarted",
-        available_at <= now() AS "isDue", round(date_part('epoch', available_at) * 1000000) AS "availableAt"
-      FROM found ORDER BY n, level DESC, available_at, seq`,
-
-    /**
-     * Puts keys at the end of their line, in the order of `$2`; those with null there keep their place. Writes when the first
-     * task of each is available, in microseconds, and takes keys out of the line that have none. This transaction has locked
-     * the rows, so that they are still where it found them.
-     */
-    endTurns: `
-      WITH first AS MATERIALIZED (
-        SELECT x.place::tid AS place, x.n, timestamptz 'epoch' + x.at * interval '1 microsecond' AS at
-        FROM ${rowsOf({ place: "text", n: "float8", at: "float8" })} x
-      ),
-      gone AS (
-        DELETE FROM ${keyTurns} k USING first f WHERE k.ctid = f.place AND f.at IS NULL
-      )
-      UPDATE ${keyTurns} k SET
-        available_at = f.at, turn = CASE WHEN f.n IS NULL THEN k.turn ELSE ${names.seqAt("f.n::bigint")} END
-      FROM first f WHERE k.ctid = f.place AND f.at IS NOT NULL`
+      SELECT l.priority::float8 AS priority, EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1) AS "hasKeys",
+        f.key, f.place
+      FROM line l LEFT JOIN free f ON true ORDER BY f.turn`
   }
 }
 
-/** A task that may be claimed, or the task of its key that follows. */
-interface Candidate {
-  readonly key: string | null
-  /** How many tasks of the key may be claimed. */
-  readonly room: number
-  readonly seq: number
-  readonly isStarted: boolean
-  readonly isDue: boolean
-  /** In microseconds since the epoch. */
-  readonly availableAt: number
+/**
+ * What a claim looks at of a priority: the first tasks without a key, which it locks, and the first tasks of the keys that the
+ * transaction has locked, of each as many as it has room for and the next one. `nth` is the place of those to claim in the
+ * order of claiming. The first tasks of all keys come in the order of the line, then the second ones. A task without a key
+ * comes before the first of them that it precedes by its level, its time and its `seq`.
+ */
+export const found = (names: Names) => {
+  const { tasks } = names
+  return `
+    levels AS (SELECT $7::bigint * 2 + x.started AS level FROM (VALUES (1), (0)) AS x (started)),
+    plain AS MATERIALIZED (
+      SELECT next.* FROM levels l CROSS JOIN LATERAL (
+        SELECT t.seq, t.ctid AS place, l.level, t.available_at FROM ${tasks} t
+        WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
+        ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
+      ) next LIMIT $1
+    ),
+    keys AS MATERIALIZED (
+      SELECT x.n, x.key, x.place::tid AS key_place,
+        greatest(0, least($1, $8 - ${runningOf(names, "$5", "x.key")})) AS room
+      FROM unnest($9::text[], $10::text[]) WITH ORDINALITY AS x (key, place, n)
+    ),
+    keyed AS (
+      SELECT k.*, next.*, count(*) FILTER (WHERE next.available_at <= now())
+        OVER (PARTITION BY k.n ORDER BY next.level DESC, next.available_at, next.seq) AS due
+      FROM keys k LEFT JOIN LATERAL (
+        SELECT tasks.* FROM levels l CROSS JOIN LATERAL (
+          SELECT t.seq, t.ctid AS place, l.level, t.available_at FROM ${tasks} t
+          WHERE ${isKeyed("$5", "k.key")} AND ${level} = l.level
+          ORDER BY t.available_at, t.seq LIMIT k.room + 1
+        ) tasks
+      ) next ON true
+    ),
+    ranked AS (
+      SELECT *, row_number() OVER (ORDER BY round IS NULL, level DESC, available_at, seq) AS rank
+      FROM (
+        SELECT n, key, key_place, seq, place, level, available_at,
+          CASE WHEN available_at <= now() AND due <= room THEN due END AS round FROM keyed
+        UNION ALL
+        SELECT 0, NULL, NULL, seq, place, level, available_at, 0 FROM plain
+      ) f
+    ),
+    found AS MATERIALIZED (
+      SELECT *, CASE WHEN round IS NOT NULL THEN row_number() OVER (ORDER BY round IS NULL, turn, round, n) END AS nth
+      FROM (
+        SELECT *, CASE n WHEN 0 THEN rank ELSE max(rank) FILTER (WHERE n > 0) OVER (ORDER BY round, n) END AS turn
+        FROM ranked
+      ) f
+    )`
 }
 
 /**
- * Claims tasks of a queue that has tasks with concurrency keys, one priority after another, until there are enough. Several
- * statements in one transaction: each sees the rows committed before the locks of the ones before it.
+ * Puts the keys of the tasks to claim at the end of their line, in the order of claiming. Keys without such a task keep their
+ * place, and are returned as `idle`. Writes when the first of the remaining tasks of each is available, and takes keys out of
+ * the line that have none. The transaction has locked the rows, so that they are still where it found them. Changes nothing
+ * when none of the tasks could be claimed.
  */
-export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: number }>(
+export const endTurns = ({ keyTurns, seqAt }: Names) => `
+    ended AS MATERIALIZED (
+      SELECT f.key, f.key_place, count(f.nth) = 0 AS is_idle, max(f.nth) FILTER (WHERE f.nth <= $1) AS nth,
+        min(f.available_at) FILTER (
+          WHERE f.nth IS NULL OR f.nth > $1 OR f.seq NOT IN (SELECT seq FROM claimed)
+        ) AS available_at
+      FROM found f
+      WHERE f.n > 0 AND (EXISTS (SELECT FROM claimed) OR NOT EXISTS (SELECT FROM found WHERE nth <= $1))
+      GROUP BY f.n, f.key, f.key_place HAVING count(f.nth) = 0 OR min(f.nth) <= $1
+    ),
+    gone AS (
+      DELETE FROM ${keyTurns} k USING ended e WHERE k.ctid = e.key_place AND e.available_at IS NULL
+    ),
+    turned AS (
+      UPDATE ${keyTurns} k SET
+        available_at = e.available_at, turn = CASE WHEN e.nth IS NULL THEN k.turn ELSE ${seqAt("e.nth")} END
+      FROM ended e WHERE k.ctid = e.key_place AND e.available_at IS NOT NULL
+    )`
+
+/** A key that was locked, or null where there is none, with its line. */
+interface Locked {
+  /** Null if no task can be claimed. */
+  readonly priority: number | null
+  readonly hasKeys: boolean
+  readonly key: string | null
+  readonly place: string | null
+}
+
+/** What a claim returns with each of its rows, or with a row without a task. */
+interface Turns {
+  /** How many tasks were chosen. */
+  readonly chosen: number
+  /** The locked keys that had no task to claim. */
+  readonly idle: ReadonlyArray<string> | null
+}
+
+/**
+ * Claims tasks of a queue that has tasks with concurrency keys, one priority after another, until there are enough. Two
+ * statements for each, in one transaction: the second sees the rows committed before the locks of the first.
+ */
+export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: number; readonly n: number }>(
   db: Database,
   statements: Statements,
   { call, leaseMillis, limit, maxPerKey, owner, queue, started }: ClaimRequest,
@@ -120,104 +158,40 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     readonly isProbe: boolean
   }
 ): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly hasKeys: boolean }, TaskStoreError> {
+  const statement = options.isProbe ? statements.claimKeyedProbe : statements.claimKeyed
   const rows: Array<Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
   let queueHasKeys = false
   const corrected = new Set<string>()
   while (rows.length < limit) {
-    const level = yield* db.one<{ readonly priority: number | null; readonly hasKeys: boolean }>(
-      statements.keyedPriority,
-      [text(queue), int(upTo)]
-    )
-    queueHasKeys ||= level.hasKeys
-    if (level.priority === null) break
-    const line = [text(queue), int(level.priority)]
     const left = limit - rows.length
-    const locked = yield* db.run<{ readonly key: string; readonly place: string }>(statements.lockKeys, [
-      ...line,
+    const locked = yield* db.run<Locked>(statements.lockKeys, [text(queue), int(upTo), int(maxPerKey), int(left)])
+    const [line] = locked
+    queueHasKeys ||= line?.hasKeys === true
+    if (line === undefined || line.priority === null) break
+    const keys = locked.filter(({ key }) => key !== null)
+    const answer = yield* db.run<Turns & (Row | { readonly seq: null })>(statement, [
+      int(left),
+      text(owner),
+      number(leaseMillis),
+      number(call),
+      text(queue),
+      int(Math.max(0, started - rows.length)),
+      int(line.priority),
       int(maxPerKey),
-      int(left)
+      texts(keys.map(({ key }) => key)),
+      texts(keys.map(({ place }) => place))
     ])
-    const keys = locked.map(({ key }) => key)
-    const found = yield* db.run<Candidate>(statements.candidates, [...line, int(left), int(maxPerKey), texts(keys)])
-    const candidates = merge(found)
-    const chosen = candidates.slice(0, left)
-    const taken = new Map<number, Row>()
-    if (chosen.length > 0) {
-      const claimed = yield* db.run<Row>(options.isProbe ? statements.claimLockedProbe : statements.claimLocked, [
-        numbers(chosen.map(({ seq }) => seq)),
-        text(owner),
-        number(leaseMillis),
-        number(call),
-        text(queue),
-        int(Math.max(0, started - rows.length))
-      ])
-      // The queue was paused, or other transactions are writing these tasks.
-      if (claimed.length === 0) break
-      for (const row of claimed) taken.set(row.seq, row)
-      for (const { seq } of chosen) {
-        const row = taken.get(seq)
-        if (row !== undefined) rows.push(row)
-      }
-    }
-    const served = new Set(candidates.map(({ key }) => key))
-    const idle = keys.filter((key) => !served.has(key))
-    const turns = new Map<string, number | null>(idle.map((key) => [key, null]))
-    for (const [index, { key }] of chosen.entries()) if (key !== null) turns.set(key, index + 1)
-    if (turns.size > 0) {
-      /** When the first of the remaining tasks of each key is available. */
-      const available = new Map<string | null, number>()
-      for (const { availableAt, key, seq } of found) {
-        if (!taken.has(seq)) available.set(key, Math.min(availableAt, available.get(key) ?? Infinity))
-      }
-      const places = new Map(locked.map((row) => [row.key, row.place]))
-      yield* db.run(statements.endTurns, [
-        texts(Array.from(turns.keys(), (key) => places.get(key) ?? null)),
-        numbers([...turns.values()]),
-        numbers(Array.from(turns.keys(), (key) => available.get(key) ?? null))
-      ])
-    }
-    // Keys without a task, which are out of the line now, may have taken the places of others. Those that come again have a
-    // task that another connection is writing.
+    const claimed = answer.filter((row): row is Turns & Row => row.seq !== null)
+    rows.push(...inOrder(claimed))
+    const { chosen = 0, idle = null } = answer[0] ?? {}
+    // The queue was paused, or other transactions are writing these tasks.
+    if (chosen > 0 && claimed.length === 0) break
+    // Idle keys, which may be out of the line now, may have taken the places of others. Those that come again have a task that
+    // another connection is writing.
     const before = corrected.size
-    for (const key of idle) corrected.add(`${level.priority} ${key}`)
-    if (corrected.size === before || chosen.length === left) upTo = level.priority - 1
+    for (const key of idle ?? []) corrected.add(`${line.priority} ${key}`)
+    if (corrected.size === before || chosen === left) upTo = line.priority - 1
   }
   return { rows, hasKeys: queueHasKeys }
 })
-
-/**
- * The order of claiming within a priority: the first task without a key, or the first one of the first key, whichever
- * has had an attempt, or is available for longer. The first tasks of all keys come before the second ones.
- */
-const merge = (found: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
-  const plain = found.filter(({ key }) => key === null)
-  const merged: Array<Candidate> = []
-  let next = 0
-  for (const candidate of inRounds(found.filter(({ key }) => key !== null))) {
-    for (let other = plain[next]; other !== undefined && isBefore(other, candidate); other = plain[++next]) {
-      merged.push(other)
-    }
-    merged.push(candidate)
-  }
-  return [...merged, ...plain.slice(next)]
-}
-
-const isBefore = (left: Candidate, right: Candidate): boolean => {
-  if (left.isStarted !== right.isStarted) return left.isStarted
-  return left.availableAt === right.availableAt ? left.seq < right.seq : left.availableAt < right.availableAt
-}
-
-const inRounds = (keyed: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
-  const rounds: Array<Array<Candidate>> = []
-  const counts = new Map<string | null, number>()
-  for (const candidate of keyed) {
-    const round = counts.get(candidate.key) ?? 0
-    if (!candidate.isDue || round >= candidate.room) continue
-    counts.set(candidate.key, round + 1)
-    const others = rounds[round]
-    if (others === undefined) rounds.push([candidate])
-    else others.push(candidate)
-  }
-  return rounds.flat()
-}
