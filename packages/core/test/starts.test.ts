@@ -113,6 +113,22 @@ describe("a start", () => {
     })
   )
 
+  it.effect("costs no write while tasks are short and all workers take the next ones", () =>
+    Effect.gen(function* () {
+      const store = yield* memoryStore
+      let written = 0
+      const counting: TaskStore.TaskStore["Service"] = {
+        ...store,
+        start: (leases) => Effect.tap(store.start(leases), () => Effect.sync(() => (written += leases.length)))
+      }
+      const executor = Executor.layer(() => Effect.succeed(Execution.make({ output: "x" })))
+      const { orchestrator } = yield* make({ config: { concurrency: 64 }, executor, store: layerOf(counting) })
+      yield* store.add(numbered(5000))
+      yield* orchestrator.run
+      assert.isAtMost(written, 50)
+    })
+  )
+
   it.effect("is written for several workers together", () =>
     Effect.gen(function* () {
       const real = yield* memoryStore

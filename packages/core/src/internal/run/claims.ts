@@ -251,7 +251,7 @@ export const make = Effect.fnUntraced(function* (
     room,
     toStart: () => {
       if (startsAreHeld || onCrash === "dead-letter") return 0
-      return Math.max(0, concurrency() - (added - freed), startsAhead() - Queue.sizeUnsafe(queue))
+      return Math.max(0, concurrency() + startsAhead() - (added - freed))
     },
     startNext: () => {
       const next: Array<ClaimedTask> = []
