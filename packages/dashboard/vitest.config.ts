@@ -6,6 +6,9 @@ export default defineConfig({
     reporters: ["../../scripts/testProgress.ts"],
     // The report of a file names its tests only if one takes longer.
     slowTestThreshold: 10_000,
+    // One worker for all files: most time passes in the browser, which one file uses.
+    isolate: false,
+    maxWorkers: 1,
     testTimeout: 120_000,
     hookTimeout: 120_000
   }

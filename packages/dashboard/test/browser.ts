@@ -13,8 +13,12 @@ export const executablePath = places.find((path) => path !== undefined && exists
 const timeout = 60_000
 
 export const launch = (): Promise<Browser> =>
-  // The sandbox of Chromium does not work for root, which runs CI. The pages are our own.
-  chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox", "--disable-dev-shm-usage"], timeout })
+  chromium.launch({
+    executablePath: executablePath ?? "",
+    // The sandbox of Chromium does not work for root, which runs CI. The pages are our own, so they can share a process.
+    args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--process-per-site"],
+    timeout
+  })
 
 export interface Opened {
   readonly page: Page
@@ -87,7 +91,7 @@ export const visit = async (page: Page, url: string): Promise<void> => {
 /** Fails if the page has a serious problem for people with disabilities. */
 export const assertAccessible = async (page: Page, rules?: ReadonlyArray<string>): Promise<void> => {
   // Pages have no frames, so no blank page has to be opened to join the results of several.
-  const axe = new AxeBuilder({ page }).setLegacyMode()
+  const axe = new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ["violations"] })
   const { violations } = await (rules === undefined ? axe : axe.withRules([...rules])).analyze()
   const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical")
   assert.deepStrictEqual(
