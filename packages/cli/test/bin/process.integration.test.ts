@@ -151,7 +151,7 @@ describe("output", () => {
   it.live("the run exits with 141 and without an error when the reader of its events closes the pipe", () =>
     Effect.gen(function* () {
       const dir = yield* folder
-      dir.write("tasks.txt", tasks(5000))
+      dir.write("tasks.txt", tasks(1000))
       const { stderr, stdout } = yield* shell(
         dir.path,
         "$BATON run tasks.txt --store memory: --executor fake --output ndjson | head -n 2; echo ${PIPESTATUS[0]}"
@@ -168,7 +168,7 @@ describe("output", () => {
   it.live("closing the pipe of any other result is not an error", () =>
     Effect.gen(function* () {
       const dir = yield* folder
-      dir.write("tasks.txt", tasks(20_000))
+      dir.write("tasks.txt", tasks(2000))
       yield* baton(dir.path, ["import", "tasks.txt"])
       const listed = yield* shell(dir.path, "$BATON list --json | head -c 1; echo ${PIPESTATUS[0]}")
       assert.deepStrictEqual(listed, { stdout: "[141\n", stderr: "" })

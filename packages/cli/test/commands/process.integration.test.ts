@@ -50,13 +50,13 @@ describe("the commands as processes", () => {
       live(
         Effect.gen(function* () {
           const baton = yield* makeBaton
-          const lines = Array.from({ length: 5000 }, (_, n) =>
+          const lines = Array.from({ length: 2000 }, (_, n) =>
             JSON.stringify({ id: `t${n}`, description: "x".repeat(200) })
           )
           yield* baton.write("tasks.jsonl", lines.join("\n"))
-          assert.strictEqual((yield* baton.run(["import", "tasks.jsonl"])).stdout, "tasks.jsonl: 5,000 tasks added\n")
+          assert.strictEqual((yield* baton.run(["import", "tasks.jsonl"])).stdout, "tasks.jsonl: 2,000 tasks added\n")
           for (const args of [["list", "--json"], ["list"], ["export", "--format", "csv"]]) {
-            // The pipe is closed after ten bytes, with megabytes left to write.
+            // The pipe is closed after ten bytes, with much more than a pipe holds left to write.
             const command = [process.execPath, program, ...args].map((word) => `'${word}'`).join(" ")
             const { stderr, stdout } = yield* baton.shell(`{ ${command}; echo $? >status; } | head -c 10`)
             assert.strictEqual(stdout.length, 10)
@@ -69,12 +69,12 @@ describe("the commands as processes", () => {
   )
 
   it.live(
-    "preserve five megabytes of text with NUL and emoji",
+    "preserve a megabyte of text with NUL and emoji",
     () =>
       live(
         Effect.gen(function* () {
           const baton = yield* makeBaton
-          const description = `first line \u001B[31m\u0000 👩‍👩‍👧\r\n${'"quoted", 日本語\u0000\n'.repeat(250_000)}end`
+          const description = `first line \u001B[31m\u0000 👩‍👩‍👧\r\n${'"quoted", 日本語\u0000\n'.repeat(50_000)}end`
           const added = yield* baton.run(["add", "-", "--id", "big"], description)
           assert.deepStrictEqual(added, { stdout: "big\n", stderr: "", exitCode: 0 })
           const [task] = yield* tasks((yield* baton.run(["list", "--json"])).stdout)

@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import { AuditReport } from "../../src/view/audit.ts"
 import { baton, folder, start } from "./baton.ts"
 
-const words = 40
+const words = 24
 const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(AuditReport))
 
 describe("an audit of a run", { timeout: 120_000 }, () => {

@@ -5,7 +5,7 @@ import { control } from "../../../adapters/test/claude/server/batches.ts"
 import * as Server from "../../../adapters/test/claude/server/server.ts"
 import { baton, folder, list, start } from "./baton.ts"
 
-const tasks = 30
+const tasks = 12
 const verdict = { reasoning: "", passed: true, confidence: 1, feedback: "", issues: [] }
 
 const world = Effect.gen(function* () {

@@ -67,15 +67,15 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     "completes and is judged within its budget, with cost, tokens and model of each task, at the planned cost",
     () =>
       Effect.gen(function* () {
-        const { baton } = yield* setUp(60)
+        const { baton } = yield* setUp(30)
         const args = ["packages.csv", ...template, ...both, "--max-cost", "1", "-j", "32", "--json"]
         const planned = yield* baton("plan", ...args)
         const { estimate, tasks } = decodePlan(planned.stdout)
-        assert.strictEqual(tasks.new, 60)
+        assert.strictEqual(tasks.new, 30)
         const run = yield* baton("run", ...args)
         assert.strictEqual(run.code, 0, run.stderr)
         const { counts, models, stats } = decodeSummary(run.stdout)
-        assert.strictEqual(counts.completed, 60)
+        assert.strictEqual(counts.completed, 30)
         const cost = stats.usage?.costUsd ?? NaN
         assert.isAtMost(cost, 1)
         assert.isAtLeast(cost, estimate?.costUsd?.low ?? NaN)
@@ -83,15 +83,15 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
         assert.deepStrictEqual(
           models.map(({ model, requests }) => [model, requests]),
           [
-            ["claude-sonnet-5-5", 60],
-            ["claude-haiku-5-5", 60]
+            ["claude-sonnet-5-5", 30],
+            ["claude-haiku-5-5", 30]
           ]
         )
         const { stdout } = yield* baton("export", "--format", "csv")
         const [header = "", ...rows] = stdout.trimEnd().split("\r\n")
         // The columns of results and of the source follow.
         assert.match(header, /,models,summary,source\.description$/)
-        assert.strictEqual(rows.length, 60)
+        assert.strictEqual(rows.length, 30)
         for (const row of rows) assert.match(row, /,(0\.\d+),\1,claude-sonnet-5-5 claude-haiku-5-5,/)
         assert.include((yield* baton("list")).stdout.split("\n")[0], "COST")
         assert.match((yield* baton("status")).stdout, /\nUsed {2}[\d,]+ tokens \(.*\), \$\d/)
@@ -140,7 +140,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
     Effect.gen(function* () {
       const gate = Promise.withResolvers<void>()
       let executions = 0
-      const { server, start, baton } = yield* setUp(80, {
+      const { server, start, baton } = yield* setUp(60, {
         script: (request) => {
           if (isJudge(request.body)) return summaries(request)
           // The other requests are unanswered when the process is killed.
@@ -163,13 +163,13 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
       gate.resolve()
       const second = yield* baton(...args, "--json")
       assert.strictEqual(second.code, 0, second.stderr)
-      assert.strictEqual(decodeSummary(second.stdout).counts.completed, 80)
+      assert.strictEqual(decodeSummary(second.stdout).counts.completed, 60)
       const asked = work()
       for (const id of completed) {
         assert.strictEqual(asked.filter(({ body }) => idOf(body) === id).length, 1, id)
       }
       // Only the requests that were cut off are repeated.
-      assert.isAtMost(asked.length, 80 + 16)
+      assert.isAtMost(asked.length, 60 + 16)
     })
   )
 
@@ -257,7 +257,7 @@ describe("with a third-party server", { timeout: 120_000 }, () => {
   it.live("a list completes, even if the server does not support models and prices", () =>
     Effect.gen(function* () {
       const dir = yield* folder
-      dir.write("packages.csv", csv(40))
+      dir.write("packages.csv", csv(20))
       const mock = yield* aimock
       const usage = { input_tokens: 100, output_tokens: 20 }
       mock.on(
@@ -270,9 +270,9 @@ describe("with a third-party server", { timeout: 120_000 }, () => {
       const run = yield* baton(dir.path, [...args, "--max-cost", "5", "-j", "8", "--json"], env)
       assert.strictEqual(run.code, 0, run.stderr)
       const { counts, stats } = decodeSummary(run.stdout)
-      assert.strictEqual(counts.completed, 40)
-      assert.closeTo(stats.usage?.costUsd ?? 0, (40 * (100 * 2 + 20 * 10 + 100 * 0.1 + 20 * 0.5)) / 1e6, 1e-9)
-      assert.strictEqual(mock.getRequests().length, 80)
+      assert.strictEqual(counts.completed, 20)
+      assert.closeTo(stats.usage?.costUsd ?? 0, (20 * (100 * 2 + 20 * 10 + 100 * 0.1 + 20 * 0.5)) / 1e6, 1e-9)
+      assert.strictEqual(mock.getRequests().length, 40)
     })
   )
 })

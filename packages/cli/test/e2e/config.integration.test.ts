@@ -22,11 +22,13 @@ describe("baton.config.ts", () => {
       // The suggested commands do not repeat settings from the configuration.
       assert.include(run.stderr, "  baton dlq list ")
 
+      // From another folder, without the configuration: it cannot be imported into this process.
+      const requeue = baton((yield* folder).path, ["dlq", "requeue", "--all", "--store", `sqlite:${dir.path}/mine.db`])
       // The environment overrides the configuration, and a flag overrides both.
       const environment = { BATON_VERIFY: "grep -q nothing" }
-      yield* built(dir.path, ["dlq", "requeue", "--all"])
+      yield* requeue
       assert.strictEqual((yield* built(dir.path, ["run"], environment)).code, 2)
-      yield* built(dir.path, ["dlq", "requeue", "--all"])
+      yield* requeue
       assert.strictEqual((yield* built(dir.path, ["run", "--verify", "grep -q 2"], environment)).code, 0)
     })
   )

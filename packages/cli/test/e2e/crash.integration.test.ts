@@ -24,7 +24,7 @@ describe("a killed run", () => {
       Effect.gen(function* () {
         const seed = (yield* Effect.sync(() => process.pid)) % 100_000
         const random = seeded(seed)
-        const count = 80
+        const count = 50
         const dir = yield* folder
         const tasks = Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: "x".repeat(index) }))
         dir.write(
@@ -42,7 +42,7 @@ describe("a killed run", () => {
         const options = ["-j", "4", "--lease", "2s", "--output", "ndjson"]
         for (let killed = 0; killed < 3; killed++) {
           const run = yield* start(dir.path, [...args, ...options])
-          const after = 4 + Math.floor(random() * 12)
+          const after = 2 + Math.floor(random() * 8)
           for (let completed = 0; completed < after; completed++) yield* run.event("TaskCompleted")
           yield* run.kill("SIGKILL")
           assert.strictEqual((yield* run.ended).signal, "SIGKILL")

@@ -16,7 +16,7 @@ const Budgets = Schema.fromJsonString(
 )
 
 /** A larger proof: `BATON_PIPELINE=500,20` for 500 tasks and 20 kills. */
-const [tasks = 0, kills = 0] = (process.env["BATON_PIPELINE"] ?? "40,4").split(",").map(Number)
+const [tasks = 0, kills = 0] = (process.env["BATON_PIPELINE"] ?? "30,3").split(",").map(Number)
 
 /** Each call costs this much, and reserves twice as much. */
 const cost = 0.001

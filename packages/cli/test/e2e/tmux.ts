@@ -51,7 +51,7 @@ export const open = (cwd: string, columns: number, rows: number): Effect.Effect<
     )
     const screen = Effect.sync(() => tmux("capture-pane", "-p", "-t", "t").trimEnd().split("\n"))
     const until: Terminal["until"] = (is) =>
-      Effect.repeat(screen, { until: is, schedule: Schedule.spaced("50 millis") }).pipe(
+      Effect.repeat(screen, { until: is, schedule: Schedule.spaced("150 millis") }).pipe(
         Effect.timeoutOrElse({
           duration: "30 seconds",
           orElse: () =>
