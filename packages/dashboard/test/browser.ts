@@ -50,9 +50,18 @@ const newContext = async (browser: Browser): Promise<BrowserContext> => {
 
 const shared = new WeakMap<Browser, Promise<BrowserContext>>()
 
+/** A context with an empty page at the address of all servers. The process of their pages lasts as long as one of them is open. */
+const newShared = async (browser: Browser): Promise<BrowserContext> => {
+  const context = await newContext(browser)
+  const page = await context.newPage()
+  await page.route("**", (route) => route.fulfill({ contentType: "text/html", body: "" }))
+  await page.goto("http://127.0.0.1/")
+  return context
+}
+
 /** Opens a page in the context of all tests, which has the files of the page in its cache. */
 export const open = async (browser: Browser): Promise<Opened> => {
-  const existing = shared.get(browser) ?? newContext(browser)
+  const existing = shared.get(browser) ?? newShared(browser)
   shared.set(browser, existing)
   const context = await existing
   const page = await context.newPage()
