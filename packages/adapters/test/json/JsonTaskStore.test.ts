@@ -8,7 +8,7 @@ TaskStoreSuite.suite(it, {
   makePlace: newFile,
   open: (filename) => layerChecked(filename),
   capabilities: { places: "exclusive" },
-  sequences: soak * 10
+  sequences: soak * 5
 })
 
 // A file without history does not contain the ledgers that the suite checks. The groups that write them; the rest of the store

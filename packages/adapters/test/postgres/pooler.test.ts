@@ -38,10 +38,10 @@ describe.skipIf(isMissing)("through a pooler in transaction mode", { concurrent:
 
   const schemas = reusedSchemas()
   const makePlace = Effect.gen(function* () {
-    const name = yield* schemas
-    const pooler = yield* Pooler.make(url, name)
+    const { schema, url } = yield* schemas
+    const pooler = yield* Pooler.make(url, schema)
     yield* Effect.addFinalizer(() => Effect.sync(() => assert.deepEqual(pooler.complaints, [])))
-    return { url: pooler.url, schema: name }
+    return { url: pooler.url, schema }
   })
   // Every sixth case: all statements occur in them, and the complete suite runs without a pooler.
   const cases = TaskStoreSuite.cases({

@@ -36,13 +36,13 @@ interface Running {
 }
 
 /** A message of the protocol, with all its bytes. */
-interface Message {
+export interface Message {
   readonly kind: string
   readonly bytes: Buffer
 }
 
 /** Splits a stream of bytes into messages. */
-const messages = (onMessage: (message: Message) => void) => {
+export const messages = (onMessage: (message: Message) => void) => {
   let rest: Buffer = Buffer.alloc(0)
   return (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk])

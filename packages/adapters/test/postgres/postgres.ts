@@ -5,6 +5,7 @@ import { Clock, Context, Duration, Effect, Exit, Layer, Redacted, Scope } from "
 import { randomUUID } from "node:crypto"
 import { afterAll } from "vitest"
 import { postgresUrl } from "../servers/provided.ts"
+import * as Sessions from "./sessions.ts"
 
 /** The URL of the shared server. Without one, its tests are skipped. */
 export const sharedUrl = postgresUrl
@@ -32,18 +33,26 @@ export const schema = Effect.fnUntraced(function* (at = url) {
   )
 })
 
+/** A schema, and the URL by which to open stores in it, with the name of the schema as `applicationName`. */
+export interface Place {
+  readonly url: string
+  readonly schema: string
+}
+
 /**
- * Schemas of the current version for many short cases. A schema is emptied after a case and used by the next one, because
- * creating one takes longer than most cases. Open stores with the name of the schema as `applicationName`.
+ * Schemas of the current version for many short cases. A schema is emptied after a case and used by the next one, with its
+ * sessions, because creating them takes longer than most cases.
  */
-export const reusedSchemas = (): Effect.Effect<string, unknown, Scope.Scope> => {
+export const reusedSchemas = (): Effect.Effect<Place, unknown, Scope.Scope> => {
   const scope = Scope.makeUnsafe()
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const free: Array<{ readonly name: string; readonly empty: Effect.Effect<unknown, unknown> }> = []
+  const free: Array<{ readonly place: Place; readonly empty: Effect.Effect<unknown, unknown> }> = []
   const create = Effect.gen(function* () {
     const name = yield* schema()
+    const sessions = yield* Sessions.make(url)
     yield* Effect.scoped(open({ schema: name }))
-    return { name, empty: yield* emptying(yield* client(), name) }
+    const empty = Effect.andThen(sessions.settled(name), yield* emptying(yield* client(), name))
+    return { place: { url: sessions.url, schema: name }, empty }
   })
   return Effect.map(
     Effect.acquireRelease(
@@ -57,7 +66,7 @@ export const reusedSchemas = (): Effect.Effect<string, unknown, Scope.Scope> => 
           Effect.sync(() => free.push(used))
         )
     ),
-    ({ name }) => name
+    ({ place }) => place
   )
 }
 
@@ -81,7 +90,10 @@ const emptying = Effect.fnUntraced(function* (sql: PgClient.PgClient, name: stri
   })
   return Effect.andThen(
     // A statement of which a case did not await the end would fill the schema again.
-    sql.unsafe("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = $1", [name]),
+    sql.unsafe(
+      "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = $1 AND state <> 'idle'",
+      [name]
+    ),
     sql.unsafe(`DO $empty$ BEGIN ${statements.flat().join("; ")}; END $empty$`).unprepared
   )
 })

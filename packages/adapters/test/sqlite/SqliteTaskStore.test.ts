@@ -8,5 +8,5 @@ TaskStoreSuite.suite(it, {
   name: "sqlite",
   makePlace: copiedFiles(),
   open: (filename) => SqliteTaskStore.layer({ filename }),
-  sequences: soak * 10
+  sequences: soak * 5
 })
