@@ -317,31 +317,46 @@ export const addArguments = (tasks: ReadonlyArray<NewTaskRow>): Array<string> =>
 /** What `checkpoint` in `lua/leases.ts` gets of a checkpoint's outputs. */
 export const savedExecution = checkpoint
 
-/** What `settle` in `lua/settling.ts` gets of settlements. Those with the same decision and token that follow each other share them. */
+/**
+ * What `settle` in `lua/settling.ts` gets of settlements. Those with the same decision and token that follow each other share
+ * them, and their verification and usage of the attempt where all of them have the same.
+ */
 export const settleArguments = (settlements: ReadonlyArray<SettlementRow>): Array<string> => {
   const words: Array<string> = []
-  let last: SettlementRow | undefined
-  let countAt = 0
-  let count = 0
-  for (const settlement of settlements) {
-    const { attemptUsage, checkpoint, error, execution, feedback, id, spent, usage, verification } = settlement
-    if (last === undefined || !isDecidedAlike(last, settlement)) {
-      if (count > 0) words[countAt] = String(count)
-      countAt = words.push(decision(settlement), String(settlement.token), "") - 1
-      count = 0
+  for (const group of groupAlike(settlements)) {
+    const { attemptUsage, outcome, token, verification } = group[0]
+    // The result of a released attempt comes from its checkpoint.
+    const isShared =
+      outcome !== "released" &&
+      group.every((each) => each.verification === verification && each.attemptUsage === attemptUsage)
+    words.push(decision(group[0]), String(token), isShared ? afterExecution(group[0]) : "", String(group.length))
+    for (const settlement of group) {
+      const { checkpoint, error, feedback, id, spent, usage } = settlement
+      const execution = settlement.execution ?? ""
+      words.push(id, isShared ? execution : execution + afterExecution(settlement))
+      if (usage !== null) words.push(usage)
+      if (error !== null) words.push(error)
+      if (feedback !== null) words.push(feedback)
+      if (checkpoint !== null) words.push(checkpoint)
+      if (!Budget.isZero(spent)) words.push(`${spent.nanoUsd} ${spent.tokens}`)
     }
-    last = settlement
-    count++
-    words.push(id, `${execution ?? ""}\n${verification ?? ""}\n${attemptUsage ?? ""}`)
-    if (usage !== null) words.push(usage)
-    if (error !== null) words.push(error)
-    if (feedback !== null) words.push(feedback)
-    if (checkpoint !== null) words.push(checkpoint)
-    if (!Budget.isZero(spent)) words.push(`${spent.nanoUsd} ${spent.tokens}`)
   }
-  if (count > 0) words[countAt] = String(count)
   return words
 }
+
+/** Those with the same decision and token that follow each other. */
+const groupAlike = (settlements: ReadonlyArray<SettlementRow>) => {
+  const groups: Array<[SettlementRow, ...Array<SettlementRow>]> = []
+  for (const settlement of settlements) {
+    const group = groups.at(-1)
+    if (group !== undefined && isDecidedAlike(group[0], settlement)) group.push(settlement)
+    else groups.push([settlement])
+  }
+  return groups
+}
+
+const afterExecution = ({ attemptUsage, verification }: SettlementRow): string =>
+  `\n${verification ?? ""}\n${attemptUsage ?? ""}`
 
 /** Whether two settlements have the same decision and token. */
 const isDecidedAlike = (left: SettlementRow, right: SettlementRow): boolean =>

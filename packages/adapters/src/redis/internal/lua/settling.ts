@@ -8,9 +8,9 @@ import { usage } from "./usage.ts"
 export const publishSettled = script([members, writes], "publish('settled')")
 
 /**
- * Arguments: for each group of settlements: the decision, the token, and how many they are; for each of them: id, result
- * (execution, verification and usage of the attempt, a line each), and those of usage, error, feedback, checkpoint and spent
- * amount (cost and tokens) that the decision names.
+ * Arguments: for each group of settlements: the decision, the token, the text that ends all their results, and how many they
+ * are; for each of them: id, result without this text (execution, verification and usage of the attempt, a line each), and
+ * those of usage, error, feedback, checkpoint and spent amount (cost and tokens) that the decision names.
  *
  * A decision is: outcome, status, the number of attempts that are returned, in how many milliseconds the task is available
  * (or `-`), verified, and the first letters of what follows. Returns for each lost lease: index, status, and how the ledger
@@ -93,8 +93,8 @@ local groups, ids, count = {}, {}, 0
 local at, last = FIRST, #ARGV
 while at <= last do
   local decision = decide(ARGV[at])
-  local group = { decision = decision, token = ARGV[at + 1], first = count + 1, start = at + 3 }
-  at = group.start + decision.size * ARGV[at + 2]
+  local group = { decision = decision, token = ARGV[at + 1], shared = ARGV[at + 2], first = count + 1, start = at + 4 }
+  at = group.start + decision.size * ARGV[at + 3]
   for start = group.start, at - 1, decision.size do
     count = count + 1
     ids[count] = ARGV[start]
@@ -151,21 +151,22 @@ end
 
 local completed = {}
 local function settleGroup(group)
-  local decision, token, size = group.decision, group.token, group.decision.size
+  local decision, token, size, shared = group.decision, group.token, group.decision.size, group.shared
   local isCompleted, isPending = decision.status == 'completed', decision.status == 'pending'
   local hasRest = size > 2 or decision.isReleased
   -- A call of 'write' for each task would take as long as the rest of the loop.
   local taskLines, ended, members = listOf(HSET, TASKS), listOf(HDEL, RUNNING), listOf(ZADD, INDEX[decision.status])
   local count, memberCount, completedCount = ended.size, members.size, #completed
   local at = group.start + 1
-  local lastState, lastAttempt, effect
+  local lastState, lastAttempt, effect, after, mostBehindLine
   for index = group.first, group.last do
     local id, line, attempt = ids[index], lines[index], running[index]
     local isLost = true
     if line and attempt then
       local state = sub(line, WORD + 1)
       if not isCompleted or state ~= lastState or attempt ~= lastAttempt then
-        effect = effectOf(state, attempt, decision, isCompleted or byte(ARGV[at], 1) ~= 10)
+        effect = effectOf(state, attempt, decision, isCompleted or (byte(ARGV[at], 1) or 10) ~= 10)
+        after, mostBehindLine = shared .. effect.after, effect.mostBehindLine - #shared
         lastState, lastAttempt = state, attempt
       end
       isLost = effect.token ~= token
@@ -177,11 +178,11 @@ local function settleGroup(group)
       local result, failure = ARGV[at], nil
       if hasRest or effect.hasRest then result, failure = settleRest(id, at, decision, effect) end
       local seq = sub(line, 1, WORD)
-      if #result <= effect.mostBehindLine and not failure then
-        line = seq .. effect.stateAndBefore .. result .. effect.after
+      if #result <= mostBehindLine and not failure then
+        line = seq .. effect.stateAndBefore .. result .. after
       else
         line = seq .. effect.state
-        local row = effect.before .. result .. effect.after
+        local row = effect.before .. result .. after
         write(HSET, ATTEMPTS, effect.row .. id, failure and row .. '\n' .. failure or row)
       end
       count, memberCount = count + 1, memberCount + 2
