@@ -190,14 +190,27 @@ if isNew then
     end
     saveKeys()
   else
-    local first, last = members[1], members[#members]
-    redis.call('ZREMRANGEBYLEX', READY, '[' .. first, '[' .. last)
+    redis.call('ZREMRANGEBYLEX', READY, '[' .. members[1], '[' .. members[#members])
     -- Tasks that were added together are often neighbours in 'pending' too. A range is deleted without a search for each.
-    local from, to = '[' .. prefix .. sub(first, third), '[' .. prefix .. sub(last, third)
-    if sub(first, 1, third - 1) == sub(last, 1, third - 1) and redis.call('ZLEXCOUNT', PENDING, from, to) == #members then
-      redis.call('ZREMRANGEBYLEX', PENDING, from, to)
-    else
-      for index = 1, #members do write(ZREM, PENDING, prefix .. sub(members[index], third)) end
+    local first = 1
+    while first <= #members do
+      local start = sub(members[first], 1, third - 1)
+      local last, step = first, 1
+      while step > 0 do
+        local member = members[last + step]
+        if member and sub(member, 1, third - 1) == start then
+          last, step = last + step, step * 2
+        else
+          step = math.floor(step / 2)
+        end
+      end
+      local from, to = '[' .. prefix .. sub(members[first], third), '[' .. prefix .. sub(members[last], third)
+      if first < last and redis.call('ZLEXCOUNT', PENDING, from, to) == last - first + 1 then
+        redis.call('ZREMRANGEBYLEX', PENDING, from, to)
+      else
+        for index = first, last do write(ZREM, PENDING, prefix .. sub(members[index], third)) end
+      end
+      first = last + 1
     end
   end
 else
