@@ -158,16 +158,16 @@ local function settleGroup(group)
   local taskLines, ended, members = listOf(HSET, TASKS), listOf(HDEL, RUNNING), listOf(ZADD, INDEX[decision.status])
   local count, memberCount, completedCount = ended.size, members.size, #completed
   local at = group.start + 1
-  local lastState, lastAttempt, effect, after, mostBehindLine
+  local lastState, lastLength, lastAttempt, effect, after, mostBehindLine
   for index = group.first, group.last do
     local id, line, attempt = ids[index], lines[index], running[index]
     local isLost = true
     if line and attempt then
-      local state = sub(line, WORD + 1)
-      if not isCompleted or state ~= lastState or attempt ~= lastAttempt then
-        effect = effectOf(state, attempt, decision, isCompleted or (byte(ARGV[at], 1) or 10) ~= 10)
+      -- Comparing in place makes no text of the state of each task.
+      if not isCompleted or attempt ~= lastAttempt or #line ~= lastLength or not find(line, lastState, WORD + 1, true) then
+        lastState, lastLength, lastAttempt = sub(line, WORD + 1), #line, attempt
+        effect = effectOf(lastState, attempt, decision, isCompleted or (byte(ARGV[at], 1) or 10) ~= 10)
         after, mostBehindLine = shared .. effect.after, effect.mostBehindLine - #shared
-        lastState, lastAttempt = state, attempt
       end
       isLost = effect.token ~= token
     end
