@@ -44,6 +44,22 @@ export const claiming: ReadonlyArray<Case> = [
     })
   ),
   it(
+    "a claim of tasks from several additions leaves exactly the others pending",
+    Effect.fnUntraced(function* (fixture) {
+      const { store } = fixture
+      yield* store.add([task("a"), task("b", { priority: 1 }), task("c"), task("d", { priority: 1 })])
+      yield* fixture.advance(1)
+      yield* store.add([task("e"), task("f", { priority: 1 }), task("g"), task("h")])
+      assert.deepEqual(claimedIds(yield* claim(fixture, { limit: 6 })), ["b", "d", "f", "a", "c", "e"])
+      const { tasks } = yield* store.list({ status: "pending" })
+      assert.deepEqual(
+        tasks.map(({ id }) => id),
+        ["g", "h"]
+      )
+      assert.equal((yield* store.counts).pending, 2)
+    })
+  ),
+  it(
     "a claimed task is in progress, with this attempt counted",
     Effect.fnUntraced(function* (fixture) {
       const claimed = yield* claimNew(fixture, "a")

@@ -4,6 +4,7 @@ import type { Attempt } from "../../Attempt.ts"
 import * as Verification from "../../Verification.ts"
 import {
   type Case,
+  claim,
   claimNew,
   claimOne,
   complete,
@@ -19,6 +20,7 @@ import {
   release,
   retry,
   settle,
+  task,
   usage
 } from "./fixture.ts"
 
@@ -73,6 +75,38 @@ export const ledger: ReadonlyArray<Case> = [
         usage: usage(8),
         ended: true
       })
+    })
+  ),
+  it(
+    "attempts that end together have their own outputs, verdicts and usage",
+    Effect.fnUntraced(function* (fixture) {
+      const passed = Verification.pass({ feedback: "Fine." })
+      const ends = [
+        ["a", passed, undefined],
+        ["b", passed, undefined],
+        ["c", Verification.pass({ feedback: "Very good." }), undefined],
+        ["d", undefined, undefined],
+        ["e", passed, usage(8)],
+        ["f", passed, usage(8)],
+        ["g", passed, usage(9)]
+      ] as const
+      yield* fixture.store.add(ends.map(([name]) => task(name)))
+      // Also where all of a batch have the same verdict and usage.
+      for (const batch of [ends.slice(0, 2), ends.slice(2, 4), ends.slice(4)]) {
+        const claims = yield* claim(fixture, { limit: batch.length })
+        const settlements = Array.from(batch.entries(), ([index, [name, verification, attemptUsage]]) => {
+          const claimed = claims[index]
+          assert.ok(claimed)
+          return Object.assign(complete(claimed, `the result of ${name}`), { verification, attemptUsage })
+        })
+        yield* settle(fixture, ...settlements)
+      }
+      for (const [name, verification, attemptUsage] of ends) {
+        const attempt = yield* lastAttempt(fixture, name)
+        assert.deepEqual(attempt.execution, execution(`the result of ${name}`))
+        assert.deepEqual(attempt.verification, verification)
+        assert.deepEqual(attempt.usage, attemptUsage)
+      }
     })
   ),
   ...failures.map(([outcome, end]) =>
