@@ -61,10 +61,10 @@ export const statements = (names: Names) => {
         ) locked WHERE f.nth <= $1 AND ${condition}
       )`,
       `, ${Keys.endTurns(names)}
-      SELECT c.*, s.chosen, s.idle
+      SELECT c.*, s.chosen, s.idle, s.has_more AS "hasMore"
       FROM (
         SELECT (SELECT count(*) FROM found WHERE nth <= $1)::float8 AS chosen,
-          (SELECT array_agg(key) FROM ended WHERE is_idle) AS idle
+          (SELECT array_agg(key) FROM ended WHERE is_idle) AS idle, ${Keys.hasMore(names)} AS has_more
       ) s
       LEFT JOIN (${claims("claimed")}) c ON true`
     )
@@ -122,23 +122,6 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
   /** Queues that had tasks with concurrency keys when this store last claimed from them. */
   const keyedQueues = new Set<string>()
 
-  const claimKeyed = (request: ClaimRequest) =>
-    Effect.map(
-      db.transaction(
-        Effect.gen(function* () {
-          const [pause] = yield* db.run<PauseState>(statements.pauseState, [text(request.queue)])
-          // Whether it is still so is certain in the statement that claims.
-          if (pause?.isPaused === true) return { hasKeys: true, rows: [], isProbeDue: pause.isProbeDue }
-          const claimed = yield* Keys.claim<ClaimedRow>(db, statements, request, { isProbe: false })
-          return { ...claimed, isProbeDue: false }
-        })
-      ),
-      ({ hasKeys, isProbeDue, rows }) => {
-        if (!hasKeys) keyedQueues.delete(request.queue)
-        return { rows, isProbeDue }
-      }
-    )
-
   /** Starts the probe of a paused queue and claims its task, or changes nothing. */
   const claimProbe = (request: ClaimRequest) => {
     const { call, leaseMillis, owner, queue, started } = request
@@ -175,8 +158,12 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
   }
 
   const claimFromKeys = (request: ClaimRequest) =>
-    Effect.flatMap(claimKeyed(request), ({ isProbeDue, rows }) =>
-      isProbeDue ? claimProbe(request) : Effect.succeed(rows)
+    Effect.flatMap(
+      db.transaction(Keys.claim<ClaimedRow>(db, statements, request, { isProbe: false })),
+      ({ hasKeys, isProbeDue, rows }) => {
+        if (!hasKeys) keyedQueues.delete(request.queue)
+        return isProbeDue ? claimProbe(request) : Effect.succeed(rows)
+      }
     )
 
   const claim = (request: ClaimRequest) => {
@@ -202,12 +189,6 @@ export const make = (db: Database, statements: Statements, claims: Claims): Pick
   }
 
   return { claim }
-}
-
-/** Whether a queue is paused, and whether its next probe may go. */
-interface PauseState {
-  readonly isPaused: boolean
-  readonly isProbeDue: boolean
 }
 
 /** A claim as the statements return it. */

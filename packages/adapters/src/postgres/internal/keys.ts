@@ -4,6 +4,7 @@ import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import { type Database, int, number, text, texts } from "./database.ts"
 import { inOrder, isClaimable, isKeyed, level, runningOf } from "./claimable.ts"
 import type { Names } from "./names.ts"
+import * as Pauses from "./pauses.ts"
 import type { Statements } from "./statements.ts"
 
 /** The statements of the lines of concurrency keys. */
@@ -47,7 +48,7 @@ export const statements = (names: Names) => {
         ) = (SELECT count(*) FROM others o WHERE o.concurrency_key = m.concurrency_key) END
       )
       SELECT l.priority::float8 AS priority, EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $1) AS "hasKeys",
-        f.key, f.place
+        ${Pauses.isPaused(names, "$1")} AS "isPaused", ${Pauses.isProbeDue(names, "$1")} AS "isProbeDue", f.key, f.place
       FROM line l LEFT JOIN free f ON true ORDER BY f.turn`
   }
 }
@@ -128,11 +129,19 @@ export const endTurns = ({ keyTurns, seqAt }: Names) => `
       FROM ended e WHERE k.ctid = e.key_place AND e.available_at IS NOT NULL
     )`
 
+/** Whether a queue has tasks that can be claimed after those of a priority. */
+export const hasMore = ({ keyTurns, tasks }: Names) => `
+  (EXISTS (SELECT FROM ${keyTurns} k WHERE k.queue = $5 AND k.priority < $7)
+    OR EXISTS (SELECT FROM ${tasks} t WHERE ${isClaimable("$5")} AND ${level} < $7::bigint * 2))`
+
 /** A key that was locked, or null where there is none, with its line. */
 interface Locked {
   /** Null if no task can be claimed. */
   readonly priority: number | null
   readonly hasKeys: boolean
+  readonly isPaused: boolean
+  /** The queue is paused, and its next probe may go. */
+  readonly isProbeDue: boolean
   readonly key: string | null
   readonly place: string | null
 }
@@ -143,6 +152,14 @@ interface Turns {
   readonly chosen: number
   /** The locked keys that had no task to claim. */
   readonly idle: ReadonlyArray<string> | null
+  readonly hasMore: boolean
+}
+
+interface Claimed<Row> {
+  readonly rows: ReadonlyArray<Row>
+  readonly hasKeys: boolean
+  /** Nothing was claimed because the queue is paused, and its next probe may go. */
+  readonly isProbeDue: boolean
 }
 
 /**
@@ -157,17 +174,19 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     /** Whether the transaction has started the probe of a paused queue. */
     readonly isProbe: boolean
   }
-): Effect.fn.Return<{ readonly rows: ReadonlyArray<Row>; readonly hasKeys: boolean }, TaskStoreError> {
+): Effect.fn.Return<Claimed<Row>, TaskStoreError> {
   const statement = options.isProbe ? statements.claimKeyedProbe : statements.claimKeyed
   const rows: Array<Row> = []
   let upTo = Number.MAX_SAFE_INTEGER
-  let queueHasKeys = false
+  let hasKeys = false
   const corrected = new Set<string>()
   while (rows.length < limit) {
     const left = limit - rows.length
     const locked = yield* db.run<Locked>(statements.lockKeys, [text(queue), int(upTo), int(maxPerKey), int(left)])
     const [line] = locked
-    queueHasKeys ||= line?.hasKeys === true
+    hasKeys ||= line?.hasKeys === true
+    // Whether it is still so is certain in the statement that claims.
+    if (line?.isPaused === true && !options.isProbe) return { rows, hasKeys: true, isProbeDue: line.isProbeDue }
     if (line === undefined || line.priority === null) break
     const keys = locked.filter(({ key }) => key !== null)
     const answer = yield* db.run<Turns & (Row | { readonly seq: null })>(statement, [
@@ -184,14 +203,16 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     ])
     const claimed = answer.filter((row): row is Turns & Row => row.seq !== null)
     rows.push(...inOrder(claimed))
-    const { chosen = 0, idle = null } = answer[0] ?? {}
+    const [turns] = answer
     // The queue was paused, or other transactions are writing these tasks.
-    if (chosen > 0 && claimed.length === 0) break
+    if (turns === undefined || (turns.chosen > 0 && claimed.length === 0)) break
     // Idle keys, which may be out of the line now, may have taken the places of others. Those that come again have a task that
     // another connection is writing.
     const before = corrected.size
-    for (const key of idle ?? []) corrected.add(`${line.priority} ${key}`)
-    if (corrected.size === before || chosen === left) upTo = line.priority - 1
+    for (const key of turns.idle ?? []) corrected.add(`${line.priority} ${key}`)
+    if (corrected.size > before && turns.chosen < left) continue
+    if (!turns.hasMore) break
+    upTo = line.priority - 1
   }
-  return { rows, hasKeys: queueHasKeys }
+  return { rows, hasKeys, isProbeDue: false }
 })

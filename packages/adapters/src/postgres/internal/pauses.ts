@@ -27,8 +27,6 @@ export const statements = (names: Names) => {
   return {
     pauses: `SELECT ${columns} FROM ${pauses} p`,
 
-    pauseState: `SELECT ${isPaused(names, "$1")} AS "isPaused", ${isProbeDue(names, "$1")} AS "isProbeDue"`,
-
     /** The row of `control` is locked first, as by every statement that changes both. */
     setPause: `
     WITH revised AS (UPDATE ${control} SET revision = revision + 1 RETURNING revision)
