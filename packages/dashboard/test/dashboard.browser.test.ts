@@ -539,13 +539,13 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
     })
   })
 
-  describe("with 20,000 tasks and an output of a megabyte", () => {
-    withServer([long, ...manyPending(20_000)])
+  describe("with 100,000 tasks and an output of 5 MB", () => {
+    withServer([long, ...manyPending(100_000)])
 
     it("loads the list page by page, with few elements", async () => {
       const { close, page } = await open(browser)
       await visit(page, `${server.url}/tasks`)
-      await page.getByText("20,001 tasks").waitFor()
+      await page.getByText("100,001 tasks").waitFor()
       const height = () => page.evaluate(() => document.documentElement.scrollHeight)
       while ((await height()) < 1600 * 56) await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
       await page.evaluate(() => scrollTo(0, 1500 * 56))

@@ -337,8 +337,8 @@ export const hostile = recordOf(
 )
 
 export const long = recordOf({ id: "long", queue: "many", status: "completed" }, [
-  attemptOf(1, "retried", { output: `${`${"a line of the first output, ".repeat(20)}\n`.repeat(1_800)}the end` }),
-  attemptOf(2, "completed", { output: `${`${"a line of the second output, ".repeat(20)}\n`.repeat(1_800)}the end` })
+  attemptOf(1, "retried", { output: `${`${"a line of the first output, ".repeat(20)}\n`.repeat(9_000)}the end` }),
+  attemptOf(2, "completed", { output: `${`${"a line of the second output, ".repeat(20)}\n`.repeat(9_000)}the end` })
 ])
 
 /** Copies of one record, because decoding takes longer than all else. */
