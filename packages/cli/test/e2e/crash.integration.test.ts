@@ -39,7 +39,8 @@ describe("a killed run", () => {
           "--verify",
           "grep -q [0-9]"
         ]
-        const options = ["-j", "4", "--lease", "2s", "--output", "ndjson"]
+        // A task can be in progress at each of the three kills.
+        const options = ["-j", "4", "--max-attempts", "4", "--lease", "2s", "--output", "ndjson"]
         for (let killed = 0; killed < 3; killed++) {
           const run = yield* start(dir.path, [...args, ...options])
           const after = 2 + Math.floor(random() * 8)
