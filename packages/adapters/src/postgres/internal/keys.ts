@@ -184,10 +184,11 @@ export const claim = Effect.fnUntraced(function* <Row extends { readonly seq: nu
     const left = limit - rows.length
     const locked = yield* db.run<Locked>(statements.lockKeys, [text(queue), int(upTo), int(maxPerKey), int(left)])
     const [line] = locked
-    hasKeys ||= line?.hasKeys === true
+    if (line === undefined) break
+    hasKeys ||= line.hasKeys
     // Whether it is still so is certain in the statement that claims.
-    if (line?.isPaused === true && !options.isProbe) return { rows, hasKeys: true, isProbeDue: line.isProbeDue }
-    if (line === undefined || line.priority === null) break
+    if (line.isPaused && !options.isProbe) return { rows, hasKeys, isProbeDue: line.isProbeDue }
+    if (line.priority === null) break
     const keys = locked.filter(({ key }) => key !== null)
     const answer = yield* db.run<Turns & (Row | { readonly seq: null })>(statement, [
       int(left),

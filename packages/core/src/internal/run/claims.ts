@@ -280,7 +280,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.andThen(
         awake.await,
         // The first worker that becomes free opens it, before the others that become free at the same time. While there is a
-        // task for each of them, the claim begins at once: the store works on it while the workers go on.
+        // task for each of them, the claim begins at once, so that the store works on it while the workers continue.
         Effect.suspend(() => (Queue.sizeUnsafe(queue) > concurrency() ? Effect.void : Effect.yieldNow))
       )
     }),
