@@ -1,5 +1,6 @@
-import { Effect, type Scope } from "effect"
-import { connect, createServer, type Socket } from "node:net"
+import type { Effect, Scope } from "effect"
+import type { Socket } from "node:net"
+import * as Front from "./front.ts"
 
 /**
  * A pooler in transaction mode, as strict as PgBouncer: it lends a session for one transaction, resets the session
@@ -18,22 +19,7 @@ const understood = new Set(["user", "database", "application_name", "client_enco
 
 /** A pooler in front of the server at the URL, which has to admit its user without a password, and the name of its sessions. */
 export const make = (url: string, applicationName = "baton-test"): Effect.Effect<Pooler, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.callback<Running>((resume) => {
-        const running = start(new URL(url), applicationName)
-        running.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(running)))
-      }),
-      ({ end }) => Effect.sync(end)
-    ),
-    ({ pooler }) => pooler
-  )
-
-interface Running {
-  readonly server: ReturnType<typeof createServer>
-  readonly pooler: Pooler
-  readonly end: () => void
-}
+  Front.make(url, (front) => start(front, startup(new URL(url), applicationName)))
 
 /** A message of the protocol, with all its bytes. */
 export interface Message {
@@ -94,19 +80,10 @@ const startup = (target: URL, applicationName: string): Buffer => {
   return Buffer.concat([int32(body.length + 8), int32(196_608), body])
 }
 
-const start = (target: URL, applicationName: string): Running => {
+const start = ({ connect, url }: Front.Front, startupMessage: Buffer) => {
   const complaints: Array<string> = []
   const idle: Array<Session> = []
   const waiting: Array<Client> = []
-  const sockets = new Set<Socket>()
-
-  const keep = (socket: Socket) => {
-    sockets.add(socket)
-    // Otherwise small packets wait up to 40 ms to be sent together.
-    socket.setNoDelay(true)
-    socket.on("error", () => socket.destroy())
-    socket.on("close", () => sockets.delete(socket))
-  }
 
   const lend = () => {
     while (idle.length > 0 && waiting.length > 0) {
@@ -127,10 +104,7 @@ const start = (target: URL, applicationName: string): Running => {
   }
 
   const openSession = () => {
-    const socket = connect({ host: target.hostname, port: Number(target.port || 5432) }, () =>
-      socket.write(startup(target, applicationName))
-    )
-    keep(socket)
+    const socket = connect(() => socket.write(startupMessage))
     const session: Session = { socket, client: undefined, forgetting: true }
     socket.on(
       "data",
@@ -166,8 +140,7 @@ const start = (target: URL, applicationName: string): Running => {
     lend()
   }
 
-  const server = createServer((socket) => {
-    keep(socket)
+  const accept = (socket: Socket) => {
     const client: Client = { socket, unsent: [], session: undefined }
     const receive = messages((received) => serve(client, received))
     socket.once("data", (packet: Buffer) => {
@@ -190,25 +163,9 @@ const start = (target: URL, applicationName: string): Running => {
       client.session?.socket.destroy()
       if (client.session !== undefined) openSession()
     })
-  })
+  }
 
   for (let opened = 0; opened < sessions; opened++) openSession()
 
-  return {
-    server,
-    pooler: {
-      get url() {
-        const address = server.address()
-        const own = new URL(target.href)
-        own.port = typeof address === "object" && address !== null ? String(address.port) : ""
-        own.hostname = "127.0.0.1"
-        return own.href
-      },
-      complaints
-    },
-    end: () => {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-    }
-  }
+  return { url, complaints, accept }
 }

@@ -1,5 +1,6 @@
-import { Effect, type Scope } from "effect"
-import { connect, createServer, type Socket } from "node:net"
+import type { Effect, Scope } from "effect"
+import type { Socket } from "node:net"
+import * as Front from "./front.ts"
 
 /** A proxy in front of a server that can make the network fail. */
 export interface Proxy {
@@ -17,45 +18,18 @@ export interface Proxy {
 }
 
 /** A proxy in front of the server at the URL. */
-export const make = (url: string): Effect.Effect<Proxy, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.callback<Running>((resume) => {
-        const running = start(url)
-        running.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(running)))
-      }),
-      ({ proxy, server }) =>
-        Effect.sync(() => {
-          proxy.restore()
-          server.close()
-        })
-    ),
-    ({ proxy }) => proxy
-  )
+export const make = (url: string): Effect.Effect<Proxy, never, Scope.Scope> => Front.make(url, start)
 
-interface Running {
-  readonly server: ReturnType<typeof createServer>
-  readonly proxy: Proxy
-}
-
-const start = (url: string): Running => {
-  const target = new URL(url)
-  const sockets = new Set<Socket>()
+const start = ({ connect, disconnect, url }: Front.Front) => {
   let requests = true
   let answers = true
   let deafUntil = 0
   let opened = 0
   let sent = 0
 
-  const server = createServer((client) => {
+  const accept = (client: Socket) => {
     const number = ++opened
-    const upstream = connect({ host: target.hostname, port: Number(target.port || 5432) })
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.setNoDelay(true)
-      socket.on("error", () => socket.destroy())
-      socket.on("close", () => sockets.delete(socket))
-    }
+    const upstream = connect()
     client.on("data", (chunk) => {
       sent++
       if (requests) upstream.write(chunk)
@@ -68,34 +42,26 @@ const start = (url: string): Running => {
       // Closing a connection counts as an answer.
       if (answers) client.destroy()
     })
-  })
+  }
 
   return {
-    server,
-    proxy: {
-      get url() {
-        const address = server.address()
-        const own = new URL(url)
-        own.port = typeof address === "object" && address !== null ? String(address.port) : ""
-        own.hostname = "127.0.0.1"
-        return own.href
-      },
-      sent: () => sent,
-      swallow: () => {
-        requests = false
-        answers = false
-      },
-      swallowAnswers: () => {
-        answers = false
-      },
-      deafen: () => {
-        deafUntil = opened
-      },
-      restore: () => {
-        requests = true
-        answers = true
-        for (const socket of sockets) socket.destroy()
-      }
+    url,
+    accept,
+    sent: () => sent,
+    swallow: () => {
+      requests = false
+      answers = false
+    },
+    swallowAnswers: () => {
+      answers = false
+    },
+    deafen: () => {
+      deafUntil = opened
+    },
+    restore: () => {
+      requests = true
+      answers = true
+      disconnect()
     }
   }
 }

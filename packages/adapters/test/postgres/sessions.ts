@@ -1,5 +1,6 @@
 import { Effect, type Scope } from "effect"
-import { connect, createServer, type Socket } from "node:net"
+import type { Socket } from "node:net"
+import * as Front from "./front.ts"
 import { messages } from "./pooler.ts"
 
 /**
@@ -16,22 +17,7 @@ export interface Sessions {
 export const make = (url: string): Effect.Effect<Sessions, never, Scope.Scope> => {
   const encrypted = !["disable", "allow", "prefer", null].includes(new URL(url).searchParams.get("sslmode"))
   if (encrypted) return Effect.succeed({ url, settled: () => Effect.void })
-  return Effect.map(
-    Effect.acquireRelease(
-      Effect.callback<Running>((resume) => {
-        const running = start(new URL(url))
-        running.server.listen(0, "127.0.0.1", () => resume(Effect.succeed(running)))
-      }),
-      ({ end }) => Effect.sync(end)
-    ),
-    ({ sessions }) => sessions
-  )
-}
-
-interface Running {
-  readonly server: ReturnType<typeof createServer>
-  readonly sessions: Sessions
-  readonly end: () => void
+  return Front.make(url, start)
 }
 
 interface Session {
@@ -52,27 +38,16 @@ const authenticated = Buffer.from("R\0\0\0\u0008\0\0\0\0")
 const discard = Buffer.concat([Buffer.from("Q\0\0\0\u0010"), Buffer.from("DISCARD ALL\0")])
 const cancelRequest = 80_877_102
 
-const start = (target: URL): Running => {
-  const sockets = new Set<Socket>()
+const start = ({ connect, url }: Front.Front) => {
   const all = new Set<Session>()
   let waiting: Array<() => void> = []
-  const address = { host: target.hostname, port: Number(target.port || 5432) }
-
-  const keep = (socket: Socket) => {
-    sockets.add(socket)
-    // Otherwise small packets wait up to 40 ms to be sent together.
-    socket.setNoDelay(true)
-    socket.on("error", () => socket.destroy())
-    socket.on("close", () => sockets.delete(socket))
-  }
 
   const changed = () => {
     for (const look of waiting.splice(0)) look()
   }
 
   const open = (startup: Buffer, client: Socket): Session => {
-    const socket = connect(address, () => socket.write(startup))
-    keep(socket)
+    const socket = connect(() => socket.write(startup))
     const session: Session = {
       socket,
       startup: startup.toString("latin1"),
@@ -145,43 +120,27 @@ const start = (target: URL): Running => {
     })
   }
 
-  const server = createServer((client) => {
-    keep(client)
+  const accept = (client: Socket) => {
     client.once("data", (packet: Buffer) => {
       if (packet.readInt32BE(4) === cancelRequest) {
-        const socket = connect(address, () => socket.end(packet))
-        keep(socket)
+        const socket = connect(() => socket.end(packet))
         socket.on("close", () => client.destroy())
       } else {
         serve(client, packet)
       }
     })
-  })
-
-  const own = new URL(target.href)
-  own.hostname = "127.0.0.1"
-  return {
-    server,
-    sessions: {
-      get url() {
-        const address = server.address()
-        own.port = typeof address === "object" && address !== null ? String(address.port) : ""
-        return own.href
-      },
-      settled: (applicationName) =>
-        Effect.callback<void>((resume) => {
-          const look = () => {
-            const named = [...all].filter(({ startup }) => startup.includes(`\0application_name\0${applicationName}\0`))
-            for (const session of named) if (session.client !== undefined) release(session)
-            if (named.some((session) => session.state === "resetting" && all.has(session))) waiting.push(look)
-            else resume(Effect.void)
-          }
-          look()
-        })
-    },
-    end: () => {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-    }
   }
+
+  const settled = (applicationName: string) =>
+    Effect.callback<void>((resume) => {
+      const look = () => {
+        const named = [...all].filter(({ startup }) => startup.includes(`\0application_name\0${applicationName}\0`))
+        for (const session of named) if (session.client !== undefined) release(session)
+        if (named.some((session) => session.state === "resetting" && all.has(session))) waiting.push(look)
+        else resume(Effect.void)
+      }
+      look()
+    })
+
+  return { url, settled, accept }
 }
