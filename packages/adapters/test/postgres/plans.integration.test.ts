@@ -70,9 +70,9 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const statements = Statements.make(Names.make(name))
       const claimable = /using tasks_claimable on tasks/
       const byKey = /using tasks_pkey on tasks/
-      const byPlace = /Update on tasks[^]*Tid Scan on tasks/
+      const updatedByKey = /Update on tasks[^]*Index Scan using tasks_pkey on tasks/
       const leased = [numbers, numbers, numbers]
-      yield* explain(statements.claim, [int, text, number, number, text, int], claimable, /LockRows/, byPlace)
+      yield* explain(statements.claim, [int, text, number, number, text, int], claimable, /LockRows/, updatedByKey)
       yield* explain(
         statements.reclaim,
         [text, numbers, number, int, text, number, int],
@@ -98,7 +98,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
         claimable,
         /using tasks_keyed on tasks/,
         /using tasks_busy on tasks/,
-        byPlace,
+        updatedByKey,
         /Update on key_turns[^]*Tid Scan on key_turns/
       )
       yield* explain(

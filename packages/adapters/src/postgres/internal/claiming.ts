@@ -26,7 +26,7 @@ export const statements = (names: Names) => {
           status = 'in_progress', attempts = t.attempts + 1, token = p.token, lease = p.token,
           lease_until = ${later("$3")}, owner = $2, claim_call = $4, updated_at = now(),
           started_at = CASE WHEN p.n <= $6 THEN now() END
-        FROM picked p WHERE t.ctid = p.place RETURNING ${claimedColumns}, p.repeated, p.n
+        FROM picked p WHERE t.seq = p.seq RETURNING ${claimedColumns}, p.repeated, p.n
       ),
       counted AS (
         INSERT INTO ${changes} SELECT $5, -count(*), count(*), 0, 0, 0, 0, 0, ${Usage.none} FROM claimed HAVING count(*) > 0
@@ -40,9 +40,9 @@ export const statements = (names: Names) => {
     claim(
       `${levels(names, "$5")},
       picked AS MATERIALIZED (
-        SELECT next.place, next.repeated, next.token, row_number() OVER () AS n
+        SELECT next.seq, next.repeated, next.token, row_number() OVER () AS n
         FROM levels l CROSS JOIN LATERAL (
-          SELECT t.ctid AS place, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
+          SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
           WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
           ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
         ) next WHERE ${condition} LIMIT $1
@@ -54,10 +54,10 @@ export const statements = (names: Names) => {
     claim(
       `${Keys.found(names)},
       picked AS MATERIALIZED (
-        SELECT locked.place, locked.repeated, locked.token, f.nth AS n
+        SELECT locked.seq, locked.repeated, locked.token, f.nth AS n
         FROM found f CROSS JOIN LATERAL (
-          SELECT t.ctid AS place, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
-          WHERE t.ctid = f.place AND t.status = 'pending' AND t.blockers = 0 FOR UPDATE SKIP LOCKED
+          SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
+          WHERE t.seq = f.seq AND t.status = 'pending' AND t.blockers = 0 FOR UPDATE SKIP LOCKED
         ) locked WHERE f.nth <= $1 AND ${condition}
       )`,
       `, ${Keys.endTurns(names)}

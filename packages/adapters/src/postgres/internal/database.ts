@@ -30,6 +30,20 @@ export const boolean = PgTypes.bool
 export const texts: (values: ReadonlyArray<string | null>) => Parameter = array(PgTypes.OID.text)
 export const numbers: (values: ReadonlyArray<number | null>) => Parameter = array(PgTypes.OID.float8)
 export const booleans: (values: ReadonlyArray<boolean>) => Parameter = array(PgTypes.OID.bool)
+
+/** The values of a column of `rowsOf`, one for each row: a value that all rows have is sent once, and a null not at all. */
+const column =
+  <A>(array: (values: ReadonlyArray<A>) => Parameter) =>
+  (values: ReadonlyArray<A>): Parameter => {
+    const [first] = values
+    if (first === undefined || values.some((value) => value !== first)) return array(values)
+    return array(first === null ? [] : [first])
+  }
+
+export const textColumn = column(texts)
+export const numberColumn = column(numbers)
+export const booleanColumn = column(booleans)
+
 /** Epoch milliseconds, or an infinity. */
 export const times: (values: ReadonlyArray<number>) => Parameter = array(PgTypes.OID.timestamptz)
 

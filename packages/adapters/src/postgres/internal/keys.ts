@@ -65,7 +65,7 @@ export const found = (names: Names) => {
     levels AS (SELECT $7::bigint * 2 + x.started AS level FROM (VALUES (1), (0)) AS x (started)),
     plain AS MATERIALIZED (
       SELECT next.* FROM levels l CROSS JOIN LATERAL (
-        SELECT t.seq, t.ctid AS place, l.level, t.available_at FROM ${tasks} t
+        SELECT t.seq, l.level, t.available_at FROM ${tasks} t
         WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
         ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
       ) next LIMIT $1
@@ -80,7 +80,7 @@ export const found = (names: Names) => {
         OVER (PARTITION BY k.n ORDER BY next.level DESC, next.available_at, next.seq) AS due
       FROM keys k LEFT JOIN LATERAL (
         SELECT tasks.* FROM levels l CROSS JOIN LATERAL (
-          SELECT t.seq, t.ctid AS place, l.level, t.available_at FROM ${tasks} t
+          SELECT t.seq, l.level, t.available_at FROM ${tasks} t
           WHERE ${isKeyed("$5", "k.key")} AND ${level} = l.level
           ORDER BY t.available_at, t.seq LIMIT k.room + 1
         ) tasks
@@ -89,10 +89,10 @@ export const found = (names: Names) => {
     ranked AS (
       SELECT *, row_number() OVER (ORDER BY round IS NULL, level DESC, available_at, seq) AS rank
       FROM (
-        SELECT n, key, key_place, seq, place, level, available_at,
+        SELECT n, key, key_place, seq, level, available_at,
           CASE WHEN available_at <= now() AND due <= room THEN due END AS round FROM keyed
         UNION ALL
-        SELECT 0, NULL, NULL, seq, place, level, available_at, 0 FROM plain
+        SELECT 0, NULL, NULL, seq, level, available_at, 0 FROM plain
       ) f
     ),
     found AS MATERIALIZED (

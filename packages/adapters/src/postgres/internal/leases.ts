@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { CheckpointRow, LeaseRow, LostLeaseRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import { type Database, number, numbers, type Parameter, texts } from "./database.ts"
+import { type Database, number, numberColumn, numbers, type Parameter, textColumn, texts } from "./database.ts"
 import * as Errors from "./errors.ts"
 import { later, type Names, rowsOf } from "./names.ts"
 import type { Statements } from "./statements.ts"
@@ -179,13 +179,10 @@ interface Replacement {
 }
 
 /** For each lease, the usage before and the change. Most tasks have none, and an empty array costs nothing. */
-export const usageParameters = (replacements: ReadonlyArray<Replacement>): ReadonlyArray<Parameter> =>
-  replacements.every(({ after, before }) => before === null && after === null)
-    ? [texts([]), texts([])]
-    : [
-        texts(replacements.map(({ before }) => before)),
-        texts(replacements.map(({ after, before }) => Usage.change(before, after)))
-      ]
+export const usageParameters = (replacements: ReadonlyArray<Replacement>): ReadonlyArray<Parameter> => [
+  textColumn(replacements.map(({ before }) => before)),
+  textColumn(replacements.map(({ after, before }) => Usage.change(before, after)))
+]
 
 /** How a store writes under leases. */
 export interface Fence extends ReturnType<typeof fence> {}
@@ -254,8 +251,8 @@ export const fence = (db: Database, statements: Statements, claims: Claims) => {
       statement.text,
       [
         numbers(located.map(({ seq }) => seq)),
-        numbers(located.map(({ row }) => row.token)),
-        numbers(located.map(({ call }) => call)),
+        numberColumn(located.map(({ row }) => row.token)),
+        numberColumn(located.map(({ call }) => call)),
         ...statement.parameters
       ]
     )
@@ -310,9 +307,9 @@ export const make = (
     writeAll(checkpoints, (located) => ({
       text: statements.checkpoint,
       parameters: [
-        texts(located.map(({ row }) => row.execution)),
-        texts(located.map(({ row }) => row.executionUsage)),
-        texts(located.map(({ row }) => row.usage)),
+        textColumn(located.map(({ row }) => row.execution)),
+        textColumn(located.map(({ row }) => row.executionUsage)),
+        textColumn(located.map(({ row }) => row.usage)),
         ...usageParameters(located.map(({ row, usage }) => ({ before: usage, after: row.usage })))
       ]
     })).pipe(

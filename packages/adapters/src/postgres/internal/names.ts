@@ -108,12 +108,20 @@ export const giveUpLease = "lease = NULL, lease_until = NULL"
 export const keepOutput = "checkpoint = coalesce(t.execution, t.checkpoint), execution = NULL, attempt_usage = NULL"
 
 /**
- * The elements of the array parameters of a statement as rows, with a name and a type for each parameter. A shorter array is
- * continued with nulls. In the list of a SELECT, because `FROM unnest($1, $2)` copies each array into a table of its own first.
+ * The elements of the array parameters of a statement as rows, with a name and a type for each parameter. The first array has
+ * a value for each row. An array of one value has it for all rows, and a shorter array is continued with nulls. In the list of a
+ * SELECT, because `FROM unnest($1, $2)` copies each array into a table of its own first.
  */
 export const rowsOf = (parameters: Readonly<Record<string, "boolean" | "float8" | "text">>) =>
   `(SELECT ${Object.entries(parameters)
-    .map(([name, type], index) => `unnest($${index + 1}::${type}[]) AS ${name}`)
+    .map(([name, type], index) => {
+      const array = `$${index + 1}::${type}[]`
+      const elements =
+        index === 0
+          ? array
+          : `CASE WHEN cardinality(${array}) = 1 THEN array_fill((${array})[1], ARRAY[cardinality($1)]) ELSE ${array} END`
+      return `unnest(${elements}) AS ${name}`
+    })
     .join(", ")})`
 
 /** A number of milliseconds from now, and no later than a date can name. */

@@ -3,7 +3,7 @@ import type { TaskStatus } from "@baton/core/Task"
 import type { LostLeaseRow, SettlementRow, TaskStoreDriver } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
 import * as Budgets from "./budgets.ts"
-import { booleans, numbers, texts } from "./database.ts"
+import { booleanColumn, numberColumn, numbers, textColumn } from "./database.ts"
 import {
   type Claims,
   type Fence,
@@ -161,9 +161,7 @@ export const statements = (names: Names) => {
   }
 }
 
-/** Mostly none of the settlements has a value, and the statement reads nulls after the end of an array. */
-const someTexts = (values: ReadonlyArray<string | null>) => texts(values.every((value) => value === null) ? [] : values)
-
+/** Mostly no settlement has spent anything. */
 const someNumbers = (values: ReadonlyArray<number>) => numbers(values.every((value) => value === 0) ? [] : values)
 
 export const make = (statements: Statements, claims: Claims, { writeAll }: Fence): Pick<TaskStoreDriver, "settle"> => {
@@ -184,11 +182,11 @@ export const make = (statements: Statements, claims: Claims, { writeAll }: Fence
   const completing = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
     text: statements.complete,
     parameters: [
-      texts(located.map(({ row }) => row.execution)),
-      texts(located.map(({ row }) => row.verification)),
-      someTexts(located.map(({ row }) => row.attemptUsage)),
-      someTexts(located.map(({ row }) => row.usage)),
-      booleans(located.map(({ row }) => row.verified)),
+      textColumn(located.map(({ row }) => row.execution)),
+      textColumn(located.map(({ row }) => row.verification)),
+      textColumn(located.map(({ row }) => row.attemptUsage)),
+      textColumn(located.map(({ row }) => row.usage)),
+      booleanColumn(located.map(({ row }) => row.verified)),
       ...used(located)
     ]
   })
@@ -196,19 +194,19 @@ export const make = (statements: Statements, claims: Claims, { writeAll }: Fence
   const settling = (located: ReadonlyArray<LeaseOnRow<SettlementRow>>) => ({
     text: statements.settle,
     parameters: [
-      texts(located.map(({ row }) => row.id)),
-      texts(located.map(({ row }) => row.outcome)),
-      texts(located.map(({ row }) => row.status)),
-      numbers(located.map(({ row }) => row.attemptsReturned)),
-      numbers(located.map(({ row }) => row.availableInMillis)),
-      texts(located.map(({ row }) => row.error)),
-      texts(located.map(({ row }) => row.feedback)),
-      booleans(located.map(({ row }) => row.verified)),
-      texts(located.map(({ row }) => row.execution)),
-      texts(located.map(({ row }) => row.verification)),
-      texts(located.map(({ row }) => row.attemptUsage)),
-      texts(located.map(({ row }) => row.usage)),
-      texts(located.map(({ row }) => row.checkpoint)),
+      textColumn(located.map(({ row }) => row.id)),
+      textColumn(located.map(({ row }) => row.outcome)),
+      textColumn(located.map(({ row }) => row.status)),
+      numberColumn(located.map(({ row }) => row.attemptsReturned)),
+      numberColumn(located.map(({ row }) => row.availableInMillis)),
+      textColumn(located.map(({ row }) => row.error)),
+      textColumn(located.map(({ row }) => row.feedback)),
+      booleanColumn(located.map(({ row }) => row.verified)),
+      textColumn(located.map(({ row }) => row.execution)),
+      textColumn(located.map(({ row }) => row.verification)),
+      textColumn(located.map(({ row }) => row.attemptUsage)),
+      textColumn(located.map(({ row }) => row.usage)),
+      textColumn(located.map(({ row }) => row.checkpoint)),
       ...used(located)
     ]
   })
