@@ -12,26 +12,29 @@ import { add, claim, type Client, client, complete, id, isMissing, open, prefix,
 const Json = Schema.Record(Schema.String, Schema.Json)
 const Texts = Schema.Record(Schema.String, Schema.String)
 
-/** All keys of a store of layout 2, with tasks in every state, and what that version dumped of them. */
-const former = Schema.decodeUnknownSync(
-  Schema.fromJsonString(
-    Schema.Struct({
-      hashes: Schema.Record(Schema.String, Texts),
-      sets: Schema.Record(Schema.String, Texts),
-      records: Schema.Array(Json)
-    })
+/** All keys of a store with tasks in every state, and what the version with this layout dumped of them. */
+const Layout = Schema.Struct({
+  hashes: Schema.Record(Schema.String, Texts),
+  sets: Schema.Record(Schema.String, Texts),
+  records: Schema.Array(Json)
+})
+
+const layout = (version: string) =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Layout))(
+    readFileSync(new URL(`fixtures/layout-${version}.json`, import.meta.url), "utf8")
   )
-)(readFileSync(new URL("fixtures/layout-2.json", import.meta.url), "utf8"))
+
+const former = layout("2")
 
 const command = (redis: Client, ...words: ReadonlyArray<string>) => Effect.promise(() => redis.sendCommand(words))
 
-/** Writes a store of layout 2. */
-const fill = Effect.fnUntraced(function* (name: string) {
+/** Writes a store of layout 2, or of another. */
+const fill = Effect.fnUntraced(function* (name: string, { hashes, sets }: typeof former = former) {
   const redis = yield* client()
-  for (const [key, fields] of Object.entries(former.hashes)) {
+  for (const [key, fields] of Object.entries(hashes)) {
     yield* command(redis, "HSET", `{${name}}:${key}`, ...Object.entries(fields).flat())
   }
-  for (const [key, scores] of Object.entries(former.sets)) {
+  for (const [key, scores] of Object.entries(sets)) {
     const members = Object.entries(scores).flatMap(([member, score]) => [score, member])
     yield* command(redis, "ZADD", `{${name}}:${key}`, ...members)
   }
@@ -151,7 +154,7 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
       assert.strictEqual(reason, "Unusable")
       assert.match(
         message,
-        /has schema 3, and this version of Baton reads schema 9: open it again, which migrates it\.$/
+        /has schema 3, and this version of Baton reads schema 10: open it again, which migrates it\.$/
       )
       assert.deepStrictEqual<unknown>(yield* dump(yield* open({ prefix: name })), expected)
       assert.lengthOf(yield* claim(worker), 2)
@@ -227,6 +230,61 @@ describe.skipIf(isMissing)("a store of the former layout in Redis", () => {
       assert.strictEqual(of(found, "store").status, "ok")
       assert.match(of(found, "store").message, /is of an older version of Baton, and is migrated when it is opened\.$/)
       assert.strictEqual(yield* version(redis, name), "2")
+    })
+  )
+})
+
+describe.skipIf(isMissing)("a store of layout 9 in Redis", () => {
+  const stored = layout("9")
+
+  const opened = Effect.gen(function* () {
+    const name = yield* prefix()
+    const redis = yield* fill(name, stored)
+    return { name, redis, store: yield* open({ prefix: name, mustExist: true }) }
+  })
+
+  it.live("reads as before once it is opened, and refuses workers of that version", () =>
+    Effect.gen(function* () {
+      const { name, redis, store } = yield* opened
+      assert.deepStrictEqual<unknown>(yield* dump(store), stored.records)
+      assert.strictEqual(yield* version(redis, name), schemaVersion)
+      const copy = yield* open({ prefix: yield* prefix() })
+      yield* copy.restore((yield* store.dump()).records)
+      const leases = (records: ReadonlyArray<TaskRecord.TaskRecord>) =>
+        records.map((record) => Object.assign({}, record, { leaseUntil: null }))
+      assert.deepStrictEqual(leases((yield* copy.dump()).records), leases((yield* store.dump()).records))
+    })
+  )
+
+  it.live("continues its tasks, and keeps the ledger of those that are revised", () =>
+    Effect.gen(function* () {
+      const { store } = yield* opened
+      const lease = (name: string) => ({ taskId: id(name), token: Attempt.LeaseToken.make(1) })
+      const running = ["started", "saved", "claimed"].map(lease)
+      assert.deepStrictEqual((yield* store.start([lease("claimed")])).lost, [])
+      assert.deepStrictEqual((yield* store.extend(running, Duration.minutes(1))).lost, [])
+      const execution = { output: "done", confidence: 1, metadata: {} }
+      const settled = running.map(
+        ({ taskId, token }) => ({ _tag: "Complete", taskId, token, execution, verified: false }) as const
+      )
+      assert.deepStrictEqual((yield* store.settle(settled)).lost, [])
+      const revised = ["completed", "requeued", "retried", "priced", "long"].map(id)
+      const ledgers = Effect.forEach(revised, (taskId) => store.attempts(taskId))
+      const before = yield* ledgers
+      yield* store.revise(revised.map((taskId) => ({ taskId, feedback: "Again." })))
+      const claims = yield* claim(store)
+      assert.sameMembers(
+        claims.map(({ task }) => task.id),
+        [...revised, ...["keyed", "waiting"].map(id)]
+      )
+      assert.strictEqual(claims.find(({ task }) => task.id === "requeued")?.previousOutput, "second of requeued")
+      yield* store.settle(claims.map((claimed) => complete(claimed)))
+      assert.deepStrictEqual(
+        (yield* ledgers).map((attempts) => attempts.slice(0, -1)),
+        before
+      )
+      assert.lengthOf(yield* claim(store, { queues: [Task.QueueName.make("a queue")] }), 1)
+      assert.strictEqual((yield* store.counts).completed, 11)
     })
   )
 })

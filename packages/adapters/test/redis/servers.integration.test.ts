@@ -264,11 +264,11 @@ describe.skipIf(isMissing)("existing data in Redis", () => {
       const redis = yield* client()
       const store = yield* open({ prefix: name })
       yield* add(store, "a")
-      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "10"))
-      const newer = /has schema 10, and this version of Baton reads schema 9: update Baton\.$/
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "11"))
+      const newer = /has schema 11, and this version of Baton reads schema 10: update Baton\.$/
       assert.match(yield* unusable(Effect.scoped(open({ prefix: name }))), newer)
       assert.match(yield* unusable(claim(store)), newer)
-      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "9"))
+      yield* Effect.promise(() => redis.hSet(`{${name}}:meta`, "schema", "10"))
       assert.lengthOf(yield* claim(store), 1)
     })
   )

@@ -2,6 +2,7 @@ import { Task, type TaskStore } from "@baton/core"
 import { assert, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Option } from "effect"
 import { describe } from "vitest"
+import { mostVerifications } from "../../src/redis/internal/lua/settling.ts"
 import * as Servers from "../servers/redis.ts"
 import { add, cannotStart, claim, client, complete, id, isMissing, keys, open, prefix, type Store } from "./redis.ts"
 
@@ -261,6 +262,60 @@ describe.skipIf(isMissing)("the keys of a store in Redis", () => {
       assert.deepStrictEqual((yield* copy.dump()).records, (yield* store.dump()).records)
       assert.strictEqual(yield* store.prune({ statuses: ["completed"] }), outputs.length)
       assert.deepStrictEqual(yield* keys(redis, name), [`{${name}}:meta`])
+    })
+  )
+
+  it.live("hold a verification that many tasks share once, and no more than a hundred of them", () =>
+    Effect.gen(function* () {
+      const name = yield* prefix()
+      const redis = yield* client()
+      const store = yield* open({ prefix: name })
+      const count = () => Effect.promise(() => redis.hLen(`{${name}}:verifications`))
+      const verification = (feedback: string) => ({ passed: true, confidence: 1, feedback, issues: [] })
+      let added = 0
+      const settleAll = Effect.fnUntraced(function* (size: number, feedback: (index: number) => string) {
+        const ids = Array.from({ length: size }, (_, index) => `${feedback(index)}/${added++}`)
+        yield* add(store, ...ids)
+        const claims = yield* claim(store, { limit: size })
+        yield* store.settle(
+          claims.map((claimed, index) =>
+            Object.assign(complete(claimed, `output ${index}`), {
+              verification: verification(feedback(index)),
+              verified: true
+            })
+          )
+        )
+      })
+      yield* settleAll(8, (index) => `different ${index}`)
+      yield* settleAll(7, () => "of few")
+      assert.strictEqual(yield* count(), 0)
+      yield* settleAll(8, () => "alike")
+      yield* settleAll(10, () => "alike")
+      const alike = yield* count()
+      for (let group = 1; group < mostVerifications; group++) yield* settleAll(8, () => `group ${group}`)
+      const most = yield* count()
+      assert.strictEqual(most - 1, (alike - 1) * mostVerifications)
+      yield* settleAll(8, () => "one too many")
+      yield* settleAll(8, () => "alike")
+      assert.strictEqual(yield* count(), most)
+
+      const { records } = yield* store.dump({ limit: 2000 })
+      assert.lengthOf(records, 8 + 7 + 8 + 10 + 8 * (mostVerifications - 1) + 8 + 8)
+      for (const { attempts, task } of records) {
+        const feedback = task.id.replace(/\/\d+$/, "")
+        assert.deepStrictEqual(
+          attempts.map((attempt) => attempt.verification),
+          [verification(feedback)]
+        )
+      }
+      const copy = yield* open({ prefix: yield* prefix() })
+      yield* copy.restore(records)
+      assert.deepStrictEqual((yield* copy.dump({ limit: 2000 })).records, records)
+
+      const taskId = records.find(({ task }) => task.id.startsWith("alike"))?.task.id ?? id("none")
+      const before = yield* store.attempts(taskId)
+      yield* store.revise([{ taskId, feedback: "Again." }])
+      assert.deepStrictEqual(yield* store.attempts(taskId), before)
     })
   )
 

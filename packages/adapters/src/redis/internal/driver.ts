@@ -45,8 +45,8 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
   /** Claims again at once when more tasks have become due than one call moves. */
   const claim = (request: ClaimRequest): Effect.Effect<ReadonlyArray<ClaimRow>, TaskStoreError> => {
     const { call, leaseMillis, limit, maxPerKey, owner, queue, started, unanswered } = request
-    const numbers = [leaseMillis, call, started, maxPerKey, ...unanswered]
-    const words = [queue, String(limit), owner, ...numbers.map(String)]
+    const numbers = [String(leaseMillis), callText(call), String(started), String(maxPerKey)]
+    const words = [queue, String(limit), owner, ...numbers, ...unanswered.map(callText)]
     return Effect.flatMap(
       run(Claiming.claim, words, (reply) => (reply === "again" ? undefined : Encoding.claimRows(reply))),
       (claims) => {
@@ -265,6 +265,9 @@ export const make = (connection: Connection, { address, keys, prefix, sender }: 
     }
   }
 }
+
+/** A call is in the attempt of each task that it claims, so its text is short. */
+const callText = (call: number): string => call.toString(36)
 
 const lostLeases = (reply: Encoding.Reply): ReadonlyArray<LostLeaseRow> =>
   Encoding.groups(reply, 3, ([index, status, outcome]) => ({ index: Encoding.number(index), status, outcome }))

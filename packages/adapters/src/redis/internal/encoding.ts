@@ -85,8 +85,11 @@ const readInputs = (value: Reply) => {
 
 const parseInputs = (reply: Reply) => readInputs(reply) ?? unreadable("the inputs of a task")
 
-/** The number of words in a line, and the places of `Limit` and of the queue among them. */
+/** The number of words in a line, and the places of some among them. */
 const lineLength = 15
+const createdWord = 2
+const availableWord = 5
+const updatedWord = 11
 const limitAt = 12
 const queueAt = 13
 
@@ -94,6 +97,9 @@ const queueAt = 13
 const parseLine = (reply: Reply) => {
   const words = text(reply).split(" ")
   if (words.length < lineLength) return unreadable("the line of a task")
+  const created = words[createdWord] ?? ""
+  if (words[availableWord] === "=") words[availableWord] = created
+  if (words[updatedWord] === "=") words[updatedWord] = created
   if (words.length === lineLength) return words
   // The name of the queue contains spaces.
   return [...words.slice(0, queueAt), words.slice(queueAt, -1).join(" "), ...words.slice(-1)]
@@ -216,7 +222,8 @@ const seqLength = 15
 const isSeq = /^\d{15}/
 
 /** A line behind its `seq`. Between the limit and the last word is the name of the queue, which can be any text. */
-const pendingState = /^ -?\d+ \d+ \d+ \d+ -?\d+ \d+ \d+ \d+ [01] pending \d+ (?:-|\d+)(?:\/\S+)? [^]+ (?:[-f]|\d+)$/
+const pendingState =
+  /^ -?\d+ \d+ \d+ \d+ (?:=|-?\d+) \d+ \d+ \d+ [01] pending (?:=|\d+) (?:-|\d+)(?:\/\S+)? [^]+ (?:[-f]|\d+)$/
 
 /** Tasks that were added together have the same state, which is then read once. */
 const stateReader = () => {
@@ -233,10 +240,10 @@ const stateReader = () => {
       queue: words[queueAt],
       attempts: number(words[6]),
       priority: number(words[1]),
-      availableAt: number(words[5]),
+      availableAt: number(words[availableWord]),
       concurrencyKey: parseKey(words[limitAt]),
       requeues: number(words[3]),
-      createdAt: number(words[2]),
+      createdAt: number(words[createdWord]),
       token: number(words[7])
     }
     return last

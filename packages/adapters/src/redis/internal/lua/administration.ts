@@ -208,6 +208,10 @@ for index, used in ipairs(isUsed[USAGE] and mget(USAGE, ids) or {}) do usages.me
 commit()
 usages.save()
 flushAll()
+-- Only completed tasks have rows with the numbers of verifications.
+if redis.call('EXISTS', COMPLETED) == 0 then
+  for _, field in ipairs(redis.call('HKEYS', VERIFICATIONS)) do redis.call('HDEL', VERIFICATIONS, field) end
+end
 if greatestToken > tonumber(redis.call('HGET', META, 'floor') or 0) then
   redis.call('HSET', META, 'floor', text(greatestToken))
 end

@@ -175,8 +175,10 @@ end
 local leaseEnd = text(later(lease))
 local times = { nowText }
 if isNew then
-  local started = concat({ leaseEnd, nowText, nowText, '0', call, owner }, ' ')
-  local waiting = concat({ leaseEnd, '-', nowText, '0', call, owner }, ' ')
+  local function claimed(started)
+    return printAttempt({ leaseEnd = leaseEnd, started = started, updated = nowText, call = call, owner = owner })
+  end
+  local started, waiting = claimed(nowText), claimed('-')
   local attempts = listOf(HSET, RUNNING)
   for index = 1, #ids do
     attempts[index * 2 - 1], attempts[index * 2] = ids[index], index <= starting and started or waiting

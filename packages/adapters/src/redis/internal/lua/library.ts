@@ -6,6 +6,7 @@
 /** The stored form of tasks. */
 export const tasks = String.raw`
 -- A task is a table of the words of its line, with its id before them and the attempt under way behind them.
+--   Available, Updated: '=' in a line for the same time as Created
 --   Blockers: the number of dependencies that have yet to complete
 --   Rows: the number of attempts that ended
 --   Limit: the number of attempts that the task itself allows, or '-'; with a concurrency key, '/' and the key follow
@@ -25,6 +26,24 @@ local function unreadable()
   error('BATONVALUE')
 end
 
+-- A row of the ledger. A short one of the attempt that completed a task is behind its line, which saves a field. It leaves
+-- out what the line says, and begins with how long the attempt took. A verification that is '@' and a number is in
+-- 'verifications'. Earlier versions left nothing out.
+local verifications = {}
+local function rowBehind(task, written)
+  local taken, execution, verification, usage, owner =
+    match(written, '^(-?%d+)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$')
+  if not taken then return written end
+  if byte(verification) == 64 then
+    local known = verifications[verification] or redis.call('HGET', VERIFICATIONS, verification)
+    verifications[verification] = known
+    verification = known or verification
+  end
+  local started = text(task[Updated] - taken)
+  local numbers = { task[Attempts], task[Token], started, task[Updated], task[Status], #owner }
+  return concat({ concat(numbers, ' '), execution, verification, usage, owner }, '\n')
+end
+
 -- Tasks that were added together have the same words behind the 'seq'.
 local wordsByState = {}
 local function parse(id, line)
@@ -35,8 +54,10 @@ local function parse(id, line)
   local lineEnd = find(line, '\n', 1, true)
   local task = { id, match(lineEnd and sub(line, 1, lineEnd - 1) or line, LINE) }
   if not task[Previous] then unreadable() end
+  if task[Available] == '=' then task[Available] = task[Created] end
+  if task[Updated] == '=' then task[Updated] = task[Created] end
   if lineEnd then
-    task.row = sub(line, lineEnd + 1)
+    task.row = rowBehind(task, sub(line, lineEnd + 1))
   elseif #task[Seq] == SEQ then
     wordsByState[state] = { unpack(task) }
   end
@@ -44,11 +65,14 @@ local function parse(id, line)
 end
 
 local function print(task)
-  return concat(task, ' ', Seq, Previous)
+  local created, available, updated = task[Created], task[Available], task[Updated]
+  if available == created then task[Available] = '=' end
+  if updated == created then task[Updated] = '=' end
+  local line = concat(task, ' ', Seq, Previous)
+  task[Available], task[Updated] = available, updated
+  return line
 end
 
--- A row of the ledger. A short one of the attempt that completed a task is behind its line, which saves a field.
-local MOST_BEHIND_LINE = 1000
 local function rowOf(task, number)
   if task.row and tonumber(number) == tonumber(task[Rows]) then return task.row end
   return redis.call('HGET', ATTEMPTS, number .. ' ' .. task[Id])
@@ -65,18 +89,20 @@ local function keyOf(task)
   return slash and sub(task[Limit], slash + 1)
 end
 
--- Tasks that were claimed together have the same text. 'started' is '-' while the task is claimed and not started.
-local attempts = {}
+-- Tasks that were claimed together have the same text. 'started' is '-' while the task is claimed and not started, and '='
+-- if it started when it was claimed. The end of the lease is '+' and the time since 'updated'; earlier versions wrote the time.
+local attemptsByLine = {}
 local function parseAttempt(line)
-  local attempt = attempts[line]
+  local attempt = attemptsByLine[line]
   if not attempt then
-    local leaseEnd, started, updated, saved, call, owner =
-      match(line, '^([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ ]+) (.*)$')
+    local sign, lease, started, updated, saved, call, owner =
+      match(line, '^(%+?)(%d+) ([%d=-]+) (%d+) ([01]) ([^ ]+) (.*)$')
     if not owner then unreadable() end
     attempt = {
-      leaseEnd = leaseEnd, started = started, updated = updated, saved = saved == '1', call = call, owner = owner
+      leaseEnd = sign == '+' and text(updated + lease) or lease, started = started == '=' and updated or started,
+      updated = updated, saved = saved == '1', call = call, owner = owner
     }
-    attempts[line] = attempt
+    attemptsByLine[line] = attempt
   end
   return attempt
 end
@@ -215,8 +241,10 @@ end
 /** Changes of the attempt under way. Uses `tasks`, `writes` and `places`. */
 export const attempts = String.raw`
 local function printAttempt(attempt)
-  local saved = attempt.saved and '1' or '0'
-  return concat({ attempt.leaseEnd, attempt.started, attempt.updated, saved, attempt.call, attempt.owner }, ' ')
+  local length, updated = attempt.leaseEnd - attempt.updated, attempt.updated
+  local lease = length < 0 and attempt.leaseEnd or '+' .. text(length)
+  local started = attempt.started == updated and '=' or attempt.started
+  return concat({ lease, started, updated, attempt.saved and '1' or '0', attempt.call, attempt.owner }, ' ')
 end
 
 -- Gives a task in progress a new end of its lease, the number of the call that was told so, and when it started.
@@ -308,8 +336,8 @@ local function setAside(prefix, queue, id)
   write(HSET, FEEDBACK, id, 'The values of this task were damaged and cannot be read: restore a backup, or delete the task.')
   write(ZADD, FAILED, '0', prefix .. seq .. id)
   write(ZREM, PENDING, prefix .. seq .. id)
-  local leaseEnd = match(redis.call('HGET', RUNNING, id) or '', '^(%d+) ')
-  if leaseEnd then countLease(prefix .. sortable(tonumber(leaseEnd)), -1) end
+  local isRead, attempt = pcall(parseAttempt, redis.call('HGET', RUNNING, id) or '')
+  if isRead then countLease(prefix .. sortable(tonumber(attempt.leaseEnd)), -1) end
   redis.call('HDEL', RUNNING, id)
   usages.meter(queue, redis.call('HGET', USAGE, id), -1)
   write(HDEL, USAGE, id)

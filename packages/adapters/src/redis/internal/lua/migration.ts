@@ -3,7 +3,8 @@ import { tasks, writes } from "./library.ts"
 import { formerVersions, uncheckedScript } from "./prelude.ts"
 import { usage } from "./usage.ts"
 
-const [former, migrating, withQueues, migratingOrder, withLeases, withoutUsage, migratingUsage] = formerVersions
+const [former, migrating, withQueues, migratingOrder, withLeases, withoutUsage, migratingUsage, readable] =
+  formerVersions
 
 /**
  * Brings a part of a store to the layout of this version. Argument: the number of members that it takes of each sorted set,
@@ -19,12 +20,19 @@ const [former, migrating, withQueues, migratingOrder, withLeases, withoutUsage, 
  * Then `leases` gets a member for each end of leases. It had one for each task, with the id behind the end. This is one step,
  * because there are only as many as workers hold.
  *
- * Last, the usage of all tasks is added up. `migrated` says how far: a number of the sorted set, and a member of it.
+ * Then the usage of all tasks is added up. `migrated` says how far: a number of the sorted set, and a member of it.
+ *
+ * Last, only the number changes: lines, attempts and rows of that version can be read, and it could not read those of this one.
  */
 export const migrate = uncheckedScript(
   [members, tasks, writes, usage],
   String.raw`
 local limit, prefix = ARGV[FIRST], prefixOf('default')
+
+if schema == '${readable}' then
+  redis.call('HSET', META, 'schema', SCHEMA)
+  return 1
+end
 
 if schema == '${withoutUsage}' or schema == '${migratingUsage}' then
   local number, from = match(redis.call('HGET', META, 'migrated') or '1 ', '^(%d) (.*)$')

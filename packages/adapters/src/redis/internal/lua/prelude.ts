@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto"
 
 /** The layout of the keys. A store with another number is refused, or migrated if it is one of `formerVersions`. */
-export const schemaVersion = "9"
+export const schemaVersion = "10"
 
 /**
- * A store has the second, the fourth or the last of these while it is being migrated, so that workers of both versions are
- * refused.
+ * A store has the second, the fourth or the last but one of these while it is being migrated, so that workers of both
+ * versions are refused.
  */
-export const formerVersions = ["2", "3", "4", "5", "6", "7", "8"] as const
+export const formerVersions = ["2", "3", "4", "5", "6", "7", "8", "9"] as const
 
 /**
  * The keys of a store. Every script gets all of them, in this order, and names them in capitals.
@@ -16,7 +16,8 @@ export const formerVersions = ["2", "3", "4", "5", "6", "7", "8"] as const
  * - hashes with a field per task: `tasks` (what changes, see `parse`), `inputs` (what does not), `running` (the attempt of
  *   a task in progress), `feedback`, `usage`, `checkpoints`
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended. A short row of the attempt that
- *   completed a task is in `tasks` instead: see `rowOf`
+ *   completed a task is in `tasks` instead: see `rowBehind`
+ * - `verifications`: texts of verifications that many tasks have had, by number, and the number of each: see `settling.ts`
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - `queue_usage`: a field with the sum of the usage of all tasks for each queue that has some, see `usage.ts`
  * - `pauses`: a field for each queue that was paused
@@ -62,7 +63,8 @@ const keyNames = [
   "progress",
   "batches",
   "batch_keys",
-  "queue_usage"
+  "queue_usage",
+  "verifications"
 ] as const
 
 export interface Keys {

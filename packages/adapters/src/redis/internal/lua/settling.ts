@@ -7,6 +7,13 @@ import { usage } from "./usage.ts"
 /** Makes settlements known. Not a part of `settle`, because many of them are made known together. */
 export const publishSettled = script([members, writes], "publish('settled')")
 
+/** The longest row behind a line. */
+const mostBehindLine = 1000
+
+/** The smallest group of settlements whose verification gets a number, and how many a store has. */
+const fewestAlike = 8
+export const mostVerifications = 100
+
 /**
  * Arguments: for each group of settlements: the decision, the token, the text that ends all their results, and how many they
  * are; for each of them: id, result without this text (execution, verification and usage of the attempt, a line each), and
@@ -48,6 +55,7 @@ local function settled(state, line, decision, isExecuted)
   }
   effect.hasRest = effect.hasEarlier or effect.hasBudget
   effect.before, effect.after = rowAround(task, decision.outcome)
+  local started = task[Attempt].started
   task[Rows] = task[Rows] + 1
   effect.row = task[Rows] .. ' '
   task[Attempt] = nil
@@ -66,8 +74,9 @@ local function settled(state, line, decision, isExecuted)
   if decision.available then task[Available] = decision.available end
   task[Status], task[Updated] = decision.status, nowText
   effect.state = sub(print(task), 2)
-  effect.stateAndBefore = effect.state .. '\n' .. effect.before
-  effect.mostBehindLine = decision.status == 'completed' and MOST_BEHIND_LINE - #effect.before - #effect.after or -1
+  effect.stateAndTaken = effect.state .. '\n' .. text(nowText - (started == '-' and nowText or started)) .. '\n'
+  local isTold = decision.status == 'completed' and decision.outcome == 'completed' and decision.returned == 0
+  effect.mostBehindLine = isTold and ${mostBehindLine} - #effect.before - #effect.after or -1
   return effect
 end
 
@@ -87,6 +96,21 @@ local function effectOf(state, line, decision, isExecuted)
     allEffects[#allEffects + 1] = effect
   end
   return effect
+end
+
+-- The text that ends the results of a group, with a number instead of a verification that so many of its tasks share. A
+-- full table keeps what it has.
+local function shortened(shared, size)
+  local verification, usage = match(shared, '^\n([^\n]+)(\n.*)$')
+  if not verification or size < ${fewestAlike} or #shared > ${mostBehindLine} then return shared end
+  local written = redis.call('HGET', VERIFICATIONS, verification)
+  if not written then
+    local number = (redis.call('HGET', VERIFICATIONS, 'count') or 0) + 1
+    if number > ${mostVerifications} then return shared end
+    written = '@' .. number
+    redis.call('HSET', VERIFICATIONS, 'count', number, verification, written, written, verification)
+  end
+  return '\n' .. written .. usage
 end
 
 local groups, ids, count = {}, {}, 0
@@ -158,7 +182,8 @@ local function settleGroup(group)
   local taskLines, ended, members = listOf(HSET, TASKS), listOf(HDEL, RUNNING), listOf(ZADD, INDEX[decision.status])
   local count, memberCount, completedCount = ended.size, members.size, #completed
   local at = group.start + 1
-  local lastState, lastLength, lastAttempt, effect, after, mostBehindLine
+  local behindLine = isCompleted and shortened(shared, group.last - group.first + 1)
+  local lastState, lastLength, lastAttempt, effect, after, afterBehindLine, mostBehindLine
   for index = group.first, group.last do
     local id, line, attempt = ids[index], lines[index], running[index]
     local isLost = true
@@ -168,6 +193,7 @@ local function settleGroup(group)
         lastState, lastLength, lastAttempt = sub(line, WORD + 1), #line, attempt
         effect = effectOf(lastState, attempt, decision, isCompleted or (byte(ARGV[at], 1) or 10) ~= 10)
         after, mostBehindLine = shared .. effect.after, effect.mostBehindLine - #shared
+        afterBehindLine = isCompleted and behindLine .. effect.after
       end
       isLost = effect.token ~= token
     end
@@ -179,7 +205,7 @@ local function settleGroup(group)
       if hasRest or effect.hasRest then result, failure = settleRest(id, at, decision, effect) end
       local seq = sub(line, 1, WORD)
       if #result <= mostBehindLine and not failure then
-        line = seq .. effect.stateAndBefore .. result .. after
+        line = seq .. effect.stateAndTaken .. result .. afterBehindLine
       else
         line = seq .. effect.state
         local row = effect.before .. result .. after
