@@ -5,9 +5,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { start } from "../../packages/adapters/test/claude/server/server.ts"
+import { start } from "../../../packages/adapters/test/claude/server/server.ts"
 
-const program = fileURLToPath(new URL("../../packages/cli/dist/baton.js", import.meta.url))
+const program = fileURLToPath(new URL("../../../packages/cli/dist/baton.js", import.meta.url))
 const run = promisify(execFile)
 
 /** Runs a script of an example in a copy of its directory, as a user would. */
@@ -23,7 +23,7 @@ const inCopy = async <A>(
   ) => Promise<A>
 ) => {
   const path = mkdtempSync(join(tmpdir(), "baton-example-"))
-  cpSync(fileURLToPath(new URL(`../${example}`, import.meta.url)), path, { recursive: true })
+  cpSync(fileURLToPath(new URL(`../../${example}`, import.meta.url)), path, { recursive: true })
   const BATON = `${process.execPath} ${program}`
   const PATH = `${join(process.execPath, "..")}:${process.env["PATH"] ?? ""}`
   try {

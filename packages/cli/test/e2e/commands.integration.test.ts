@@ -5,7 +5,7 @@ import { Effect, FileSystem, Schema, Stream } from "effect"
 import { Csv } from "effect/encoding"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
-import { baton, folder } from "../e2e/baton.ts"
+import { baton, folder } from "./baton.ts"
 
 const program = fileURLToPath(new URL("../../dist/baton.js", import.meta.url))
 

@@ -5,7 +5,7 @@ import { cpSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import manifest from "../../package.json" with { type: "json" }
-import { baton, built, folder, list, start } from "../e2e/baton.ts"
+import { baton, built, folder, list, start } from "./baton.ts"
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url))
 const program = join(dist, "baton.js")

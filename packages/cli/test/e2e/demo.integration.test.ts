@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readdirSync } from "node:fs"
-import { baton, folder } from "../e2e/baton.ts"
+import { baton, folder } from "./baton.ts"
 
 describe("baton demo", () => {
   it.live("shows a retry, a dead letter and completed tasks in 80 columns, exits with 0 and leaves no files", () =>

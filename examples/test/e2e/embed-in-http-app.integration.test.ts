@@ -8,10 +8,10 @@ import { once } from "node:events"
 import { connect } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { isMissing, schema, url } from "../../packages/adapters/test/postgres/postgres.ts"
-import { Api } from "../embed-in-http-app/Api.ts"
+import { isMissing, schema, url } from "../../../packages/adapters/test/postgres/postgres.ts"
+import { Api } from "../../embed-in-http-app/Api.ts"
 
-const main = fileURLToPath(new URL("../embed-in-http-app/main.ts", import.meta.url))
+const main = fileURLToPath(new URL("../../embed-in-http-app/main.ts", import.meta.url))
 const perRound = 8
 /** The exit code of `NodeRuntime` after a signal. */
 const interrupted = 130

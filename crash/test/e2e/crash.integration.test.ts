@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { crashTest } from "../src/crashTest.ts"
-import { repeatCommand, table, violations } from "../src/report.ts"
-import { servers, storeNames } from "../src/stores.ts"
+import { crashTest } from "../../src/crashTest.ts"
+import { repeatCommand, table, violations } from "../../src/report.ts"
+import { servers, storeNames } from "../../src/stores.ts"
 
 const tasks = 100
 /** Slow enough that faults hit running tasks, and that the test lasts for all of them. */

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { folder } from "../e2e/baton.ts"
-import * as Shell from "../e2e/shell.ts"
-import { pages } from "./pages.ts"
+import { folder } from "./baton.ts"
+import * as Shell from "./shell.ts"
+import { pages } from "../docs/pages.ts"
 
 /** Blocks that begin with `sh run`. Those of one page run in order in one folder, which is empty at first. */
 const runnable = pages.flatMap(({ blocks, name }) => {

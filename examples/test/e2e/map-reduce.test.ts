@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
-const file = fileURLToPath(new URL("../map-reduce/main.ts", import.meta.url))
+const file = fileURLToPath(new URL("../../map-reduce/main.ts", import.meta.url))
 
 it("a hundred verified outputs reach the task that combines them, in a program of at most 25 lines", async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [file])

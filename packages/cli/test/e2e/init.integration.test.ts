@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { baton, built, folder } from "../e2e/baton.ts"
+import { baton, built, folder } from "./baton.ts"
 
 describe("baton init", () => {
   it.live("writes a configuration and a list that run unchanged", () =>

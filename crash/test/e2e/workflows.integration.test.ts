@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { servers } from "../src/stores.ts"
-import { workflowsReport, workflowsTest } from "../src/workflows.ts"
+import { servers } from "../../src/stores.ts"
+import { workflowsReport, workflowsTest } from "../../src/workflows.ts"
 
 const seed = Number(process.env.BATON_TEST_SEED ?? process.pid % 1_000_000)
 /** Generous, because other tests may keep the machine busy. */

@@ -8,9 +8,9 @@ import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type Block, comments, type Page, pages } from "../../packages/cli/test/docs/pages.ts"
+import { type Block, comments, type Page, pages } from "../../../packages/cli/test/docs/pages.ts"
 
-const examples = fileURLToPath(new URL("../", import.meta.url))
+const examples = fileURLToPath(new URL("../../", import.meta.url))
 
 /** Inside the workspace, so that imports resolve to its packages; hidden from the other checks. */
 const folder = `${mkdtempSync(`${examples}.docs-`)}/`

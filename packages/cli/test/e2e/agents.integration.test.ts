@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { chmodSync, mkdirSync } from "node:fs"
 import { delimiter, join } from "node:path"
-import { baton, folder } from "../e2e/baton.ts"
-import * as Shell from "../e2e/shell.ts"
-import { pages } from "./pages.ts"
+import { baton, folder } from "./baton.ts"
+import * as Shell from "./shell.ts"
+import { pages } from "../docs/pages.ts"
 
 /** What each stand-in accepts, the words before its flags and the flags of the real program, and what it prints. */
 const standIns = {

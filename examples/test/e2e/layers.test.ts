@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { globSync } from "node:fs"
 import { promisify } from "node:util"
-import { bundles } from "../../packages/adapters/test/bundle.ts"
+import { bundles } from "../../../packages/adapters/test/bundle.ts"
 
-const layers = new URL("../layers/", import.meta.url)
+const layers = new URL("../../layers/", import.meta.url)
 const names = globSync("?-*.ts", { cwd: layers }).map((name) => name.replace(/\.ts$/, ""))
 const programs = await bundles(names.map((name) => new URL(`${name}.ts`, layers)))
 

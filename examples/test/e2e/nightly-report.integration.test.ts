@@ -8,12 +8,12 @@ import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { isMissing } from "../../packages/adapters/test/postgres/postgres.ts"
-import { database, folder, freePort } from "../../packages/adapters/test/workflow/servers.ts"
-import { Publications, Reports, Summaries } from "../nightly-report/queues.ts"
-import { firstOf } from "./tasks.ts"
+import { isMissing } from "../../../packages/adapters/test/postgres/postgres.ts"
+import { database, folder, freePort } from "../../../packages/adapters/test/workflow/servers.ts"
+import { Publications, Reports, Summaries } from "../../nightly-report/queues.ts"
+import { firstOf } from "../tasks.ts"
 
-const main = fileURLToPath(new URL("../nightly-report/main.ts", import.meta.url))
+const main = fileURLToPath(new URL("../../nightly-report/main.ts", import.meta.url))
 
 /** Pages to report on. */
 const site = Effect.acquireRelease(

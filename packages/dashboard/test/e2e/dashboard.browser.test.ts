@@ -11,9 +11,9 @@ import {
   open,
   openAlone,
   visit
-} from "./browser.ts"
-import { compared, examples, hostile, inReview, long, manyPending, traceId, workflows } from "./records.ts"
-import { type Server, startServer } from "./server.ts"
+} from "../browser.ts"
+import { compared, examples, hostile, inReview, long, manyPending, traceId, workflows } from "../records.ts"
+import { type Server, startServer } from "../server.ts"
 
 describe.skipIf(executablePath === undefined)("the page in a browser", () => {
   let browser: Browser
