@@ -1,38 +1,53 @@
 import { Execution, Executor, Orchestrator, OrchestratorBuilder, Task, TaskStore } from "@baton/core"
 import { TaskStoreSuite } from "@baton/core/testing"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
 import { createConnection } from "mysql2/promise"
 import { randomUUID } from "node:crypto"
 import * as MariaDbTaskStore from "../custom-store/MariaDbTaskStore.ts"
 
 const server = process.env.BATON_TEST_MARIADB ?? "mysql://root@127.0.0.1:3306"
 
-const isMissing = await createConnection(server).then(
-  (connection) => connection.end().then(() => false),
-  () => true
-)
+const connection = await createConnection({ uri: server, multipleStatements: true }).catch(() => undefined)
 
-const run = (statement: string) =>
-  Effect.promise(async () => {
-    const connection = await createConnection(server)
-    await connection.query(statement)
-    await connection.end()
-  })
-
-/** A database that is dropped after the test. */
-const makePlace = Effect.acquireRelease(
-  Effect.suspend(() => {
-    const name = `baton_test_${randomUUID().replaceAll("-", "")}`
-    return Effect.as(run(`CREATE DATABASE ${name}`), name)
-  }),
-  (name) => run(`DROP DATABASE IF EXISTS ${name}`)
-)
+const run = (statement: string) => Effect.promise(async () => connection?.query(statement))
 
 const open = (name: string) => MariaDbTaskStore.layer({ url: `${server}/${name}` })
 
+const tables = ["baton_tasks", "baton_attempts", "baton_dependencies", "baton_store"]
+const databases: Array<string> = []
+const unused: Array<string> = []
+
+afterAll(async () => {
+  for (const name of databases) await connection?.query(`DROP DATABASE ${name}`)
+  await connection?.end()
+})
+
+const create = Effect.gen(function* () {
+  const name = `baton_test_${randomUUID().replaceAll("-", "")}`
+  yield* run(`CREATE DATABASE ${name}`)
+  databases.push(name)
+  yield* Effect.scoped(Layer.build(open(name)))
+  return name
+})
+
+const empty = (name: string) => run(tables.map((table) => `DELETE FROM ${name}.${table}`).join(";"))
+
+/** An empty database. The next case uses it again, because creating tables takes longer than most cases. */
+const makePlace = Effect.acquireRelease(
+  Effect.suspend(() => {
+    const name = unused.pop()
+    return name === undefined ? create : Effect.succeed(name)
+  }),
+  (name) =>
+    Effect.andThen(
+      empty(name),
+      Effect.sync(() => unused.push(name))
+    )
+)
+
 // Side by side: most of the time, a case waits for a lease to end or for the disk.
-describe.skipIf(isMissing)("with a MariaDB server", { concurrent: true }, () => {
+describe.skipIf(connection === undefined)("with a MariaDB server", { concurrent: true }, () => {
   // All that is needed to hold your own store against the contract.
   TaskStoreSuite.suite(it, {
     name: "MariaDB",
