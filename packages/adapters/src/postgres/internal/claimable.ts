@@ -9,18 +9,22 @@ import type { Names } from "./names.ts"
 export const level = "(t.priority * 2 + (t.token > 0)::integer)"
 
 /**
- * The levels that have a claimable task of a queue, from the highest down. Going from one to the next like this finds
- * the tasks that are due even below a million that are not due yet. Only the rows that a statement needs are read.
+ * The levels that have a claimable task of a queue, from the highest down, with the first task of each. Going from one to the
+ * next like this finds the tasks that are due even below a million that are not due yet. Only the rows that a statement needs
+ * are read. The first task is where the claim begins to read a level: before it, the index can still contain all tasks that were
+ * claimed since the last vacuum.
  */
-export const levels = ({ tasks }: Names, queue: string) => `
+export const levels = ({ tasks }: Names, queue: string) => {
+  const first = (condition: string) => `
+    SELECT ${level} AS level, t.available_at, t.seq FROM ${tasks} t
+    WHERE ${isClaimable(queue)} ${condition} ORDER BY ${level} DESC, t.available_at, t.seq LIMIT 1`
+  return `
   levels AS (
-    (SELECT ${level} AS level FROM ${tasks} t WHERE ${isClaimable(queue)} ORDER BY ${level} DESC LIMIT 1)
+    (${first("")})
     UNION ALL
-    SELECT (
-      SELECT ${level} FROM ${tasks} t
-      WHERE ${isClaimable(queue)} AND ${level} < l.level ORDER BY ${level} DESC LIMIT 1
-    ) FROM levels l WHERE l.level IS NOT NULL
+    SELECT next.* FROM levels l CROSS JOIN LATERAL (${first(`AND ${level} < l.level`)}) next
   )`
+}
 
 /** Holds for the rows of a queue that `tasks_claimable` contains, and names them in a way that only this index can serve. */
 export const isClaimable = (queue: string) =>

@@ -43,7 +43,8 @@ export const statements = (names: Names) => {
         SELECT next.seq, next.repeated, next.token, row_number() OVER () AS n
         FROM levels l CROSS JOIN LATERAL (
           SELECT t.seq, t.token > 0 AS repeated, ${newToken} AS token FROM ${tasks} t
-          WHERE ${isClaimable("$5")} AND ${level} = l.level AND t.available_at <= now()
+          WHERE ${isClaimable("$5")} AND ${level} = l.level AND (t.available_at, t.seq) >= (l.available_at, l.seq)
+            AND t.available_at <= now()
           ORDER BY t.available_at, t.seq LIMIT $1 FOR UPDATE SKIP LOCKED
         ) next WHERE ${condition} LIMIT $1
       )`,

@@ -10,7 +10,7 @@ import type {
   WorkerRow
 } from "@baton/core/TaskStoreDriver"
 import type { TaskStoreError } from "@baton/core/TaskStoreError"
-import { isClaimable, level, levels, runningOf } from "./claimable.ts"
+import { levels, runningOf } from "./claimable.ts"
 import { boolean, type Database, int, numbers, text, texts } from "./database.ts"
 import { controlColumns, counted, isInQueue, listedColumns, type Names, taskColumns } from "./names.ts"
 import type { Statements } from "./statements.ts"
@@ -112,15 +112,8 @@ export const statements = (names: Names) => {
       WITH RECURSIVE ${levels(names, "$1")},
       next (at) AS MATERIALIZED (
         SELECT coalesce(
-          (SELECT now() FROM levels l CROSS JOIN LATERAL (
-             SELECT FROM ${tasks} t
-             WHERE ${isClaimable("$1")} AND ${level} = l.level AND t.available_at <= now()
-             ORDER BY t.available_at LIMIT 1
-           ) claimable LIMIT 1),
-          (SELECT min(earliest.available_at) FROM levels l CROSS JOIN LATERAL (
-             SELECT t.available_at FROM ${tasks} t
-             WHERE ${isClaimable("$1")} AND ${level} = l.level ORDER BY t.available_at LIMIT 1
-           ) earliest)
+          (SELECT now() FROM levels l WHERE l.available_at <= now() LIMIT 1),
+          (SELECT min(l.available_at) FROM levels l)
         )
       ),
       key (at) AS MATERIALIZED (
