@@ -8,10 +8,10 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { bundle } from "../bundle.ts"
-import { directory, sh, until, untilGone, untilPids } from "./fixtures.ts"
+import { bundle } from "../../bundle.ts"
+import { directory, sh, until, untilGone, untilPids } from "../../command/fixtures.ts"
 
-const exitWhileRunning = await bundle(new URL("programs/exit-while-running.ts", import.meta.url))
+const exitWhileRunning = await bundle(new URL("../../command/programs/exit-while-running.ts", import.meta.url))
 
 /** Runs a script, and returns its output so far at any time. */
 const start = Effect.fnUntraced(function* (script: string, options: Partial<Program.Options>) {

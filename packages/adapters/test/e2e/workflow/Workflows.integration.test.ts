@@ -7,13 +7,13 @@ import { spawn } from "node:child_process"
 import { existsSync, readFileSync, watch } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { join } from "node:path"
-import { checkVersion } from "../../src/workflow/internal/clusterServer.ts"
-import { bundle } from "../bundle.ts"
-import { make as makePooler } from "../postgres/pooler.ts"
-import { isMissing } from "../postgres/postgres.ts"
-import { database, folder, freePort } from "./servers.ts"
+import { checkVersion } from "../../../src/workflow/internal/clusterServer.ts"
+import { bundle } from "../../bundle.ts"
+import { make as makePooler } from "../../postgres/pooler.ts"
+import { isMissing } from "../../postgres/postgres.ts"
+import { database, folder, freePort } from "../../workflow/servers.ts"
 
-const program = await bundle(new URL("program.ts", import.meta.url))
+const program = await bundle(new URL("../../workflow/program.ts", import.meta.url))
 const count = 20
 const expected = JSON.stringify(Array.from({ length: count }, (_, n) => n + 2))
 

@@ -6,10 +6,10 @@ import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Queue, ty
 import { DurableDeferred, WorkflowEngine } from "effect/workflow"
 import { fork } from "node:child_process"
 import { join } from "node:path"
-import { bundle } from "../bundle.ts"
-import { isMissing } from "../postgres/postgres.ts"
-import { Child, Grandchild, Parent, Starting, Told, Waiting, workflows, Works } from "./family.ts"
-import { database, folder, freePort } from "./servers.ts"
+import { bundle } from "../../bundle.ts"
+import { isMissing } from "../../postgres/postgres.ts"
+import { Child, Grandchild, Parent, Starting, Told, Waiting, workflows, Works } from "../../workflow/family.ts"
+import { database, folder, freePort } from "../../workflow/servers.ts"
 
 /** The worker of all steps: each waits until its test lets it end. */
 class Steps extends Context.Service<
@@ -207,7 +207,7 @@ describe("executions within an execution", () => {
       const url = yield* database
       const store = PostgresTaskStore.layer({ url })
       yield* Effect.gen(function* () {
-        const program = yield* Effect.promise(() => bundle(new URL("familyRunner.ts", import.meta.url)))
+        const program = yield* Effect.promise(() => bundle(new URL("../../workflow/familyRunner.ts", import.meta.url)))
         const begun = yield* Queue.unbounded<number>()
         const runners = yield* Effect.forEach([0, 1], (index) =>
           Effect.flatMap(freePort, (port) =>

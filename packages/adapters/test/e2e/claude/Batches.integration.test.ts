@@ -3,14 +3,14 @@ import { Pricing, type Reply } from "@baton/adapters/claude"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { bundle } from "../bundle.ts"
-import * as Postgres from "../postgres/postgres.ts"
-import { folder } from "../sqlite/temporary.ts"
-import { reply, type Script } from "./server/Answer.ts"
-import { control } from "./server/batches.ts"
-import * as Server from "./server/server.ts"
+import { bundle } from "../../bundle.ts"
+import * as Postgres from "../../postgres/postgres.ts"
+import { folder } from "../../sqlite/temporary.ts"
+import { reply, type Script } from "../../claude/server/Answer.ts"
+import { control } from "../../claude/server/batches.ts"
+import * as Server from "../../claude/server/server.ts"
 
-const script = await bundle(new URL("batches/fixtures/process.ts", import.meta.url))
+const script = await bundle(new URL("../../claude/batches/fixtures/process.ts", import.meta.url))
 const tasks = 20
 
 const Report = Schema.fromJsonString(

@@ -4,9 +4,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSy
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { JsonTaskStore } from "@baton/adapters/json"
-import * as OtherProcess from "./otherProcess.ts"
-import { dataOf, isLocked, opened, task, withStore } from "./stores.ts"
-import { folder } from "./temporary.ts"
+import * as OtherProcess from "../../json/otherProcess.ts"
+import { dataOf, isLocked, opened, task, withStore } from "../../json/stores.ts"
+import { folder } from "../../json/temporary.ts"
 
 const newFile = Effect.map(folder, (path) => join(path, "tasks.json"))
 

@@ -1,9 +1,9 @@
 import { describe, it } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { fork } from "node:child_process"
-import { bundle } from "../bundle.ts"
-import { isMissing } from "../postgres/postgres.ts"
-import { database, freePort } from "./servers.ts"
+import { bundle } from "../../bundle.ts"
+import { isMissing } from "../../postgres/postgres.ts"
+import { database, freePort } from "../../workflow/servers.ts"
 
 describe("the check of runners", () => {
   it.live.skipIf(isMissing)(
@@ -11,7 +11,9 @@ describe("the check of runners", () => {
     () =>
       Effect.gen(function* () {
         const url = yield* database
-        const program = yield* Effect.promise(() => bundle(new URL("checkingRunner.ts", import.meta.url)))
+        const program = yield* Effect.promise(() =>
+          bundle(new URL("../../workflow/checkingRunner.ts", import.meta.url))
+        )
         const reports = yield* Queue.unbounded<string>()
         const start = (name: string) =>
           Effect.flatMap(freePort, (port) =>

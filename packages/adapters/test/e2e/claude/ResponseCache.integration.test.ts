@@ -3,12 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { bundle } from "../bundle.ts"
-import { folder } from "./folder.ts"
-import { about, request } from "./requests.ts"
-import * as Server from "./server/server.ts"
+import { bundle } from "../../bundle.ts"
+import { folder } from "../../claude/folder.ts"
+import { about, request } from "../../claude/requests.ts"
+import * as Server from "../../claude/server/server.ts"
 
-const script = await bundle(new URL("./fixtures/asker.ts", import.meta.url))
+const script = await bundle(new URL("../../claude/fixtures/asker.ts", import.meta.url))
 
 const Line = Schema.fromJsonString(Schema.Struct({ prompt: Schema.String, cached: Schema.Boolean }))
 

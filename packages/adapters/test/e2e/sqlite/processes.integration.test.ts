@@ -4,8 +4,8 @@ import { Context, Duration, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { join } from "node:path"
 import { SqliteTaskStore } from "@baton/adapters/sqlite"
-import * as OtherProcess from "./otherProcess.ts"
-import { folder } from "./temporary.ts"
+import * as OtherProcess from "../../sqlite/otherProcess.ts"
+import { folder } from "../../sqlite/temporary.ts"
 
 const ids = (count: number, name = "task") => Array.from({ length: count }, (_, index) => `${name}-${index}`)
 
