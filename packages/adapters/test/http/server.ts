@@ -34,8 +34,15 @@ export const layer = <E>(
     Layer.provide(BatonServer.layerHttp(options)),
     Layer.provide(store),
     Layer.provideMerge(FetchHttpClient.layer),
+    // Does not close a connection that the client is about to use, however slow this machine is.
     Layer.provide(
-      Layer.orDie(NodeHttpServer.layer(createServer, { port: 0, host: listen, gracefulShutdownTimeout: 0 }))
+      Layer.orDie(
+        NodeHttpServer.layer(() => createServer({ keepAliveTimeout: 0 }), {
+          port: 0,
+          host: listen,
+          gracefulShutdownTimeout: 0
+        })
+      )
     )
   )
 

@@ -3,6 +3,7 @@ import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Attempt, Task, TaskStore, Usage } from "@baton/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Latch, Layer, Option, Redacted } from "effect"
+import { randomUUID } from "node:crypto"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -72,7 +73,8 @@ describe.skipIf(isMissing)("the schema of a PostgreSQL store", () => {
   it.live("can have any name, and a database can have several", () =>
     Effect.gen(function* () {
       const sql = yield* client()
-      for (const name of ["baton test \"quoted\" '$1' ü", "x".repeat(63)]) {
+      const unique = randomUUID()
+      for (const name of [`"quoted" '$1' ü ${unique}`, unique.padEnd(63, "x")]) {
         yield* Effect.acquireRelease(Effect.void, () =>
           Effect.ignore(sql.unsafe(`DROP SCHEMA IF EXISTS "${name.replaceAll('"', '""')}" CASCADE`), { log: true })
         )

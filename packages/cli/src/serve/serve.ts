@@ -62,8 +62,18 @@ export const serve = Effect.fnUntraced(function* (
 /** What else is under way, such as an agent that waits, is cut. */
 const shutdownTimeout = "500 millis"
 
+/**
+ * Longer than proxies keep an idle connection, which is a minute mostly. A request on a connection that the server is just closing
+ * would fail. Node's default is 5 seconds.
+ */
+const keepAliveTimeout = 65_000
+
 const listen = (host: string, port: number) =>
-  NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: shutdownTimeout }).pipe(
+  NodeHttpServer.layer(() => createServer({ keepAliveTimeout }), {
+    host,
+    port,
+    gracefulShutdownTimeout: shutdownTimeout
+  }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(
         new CommandFailed({
