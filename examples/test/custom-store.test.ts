@@ -4,6 +4,7 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createConnection } from "mysql2/promise"
 import { randomUUID } from "node:crypto"
+import * as ReusedPlaces from "../../packages/adapters/test/reusedPlaces.ts"
 import * as MariaDbTaskStore from "../custom-store/MariaDbTaskStore.ts"
 
 const server = process.env.BATON_TEST_MARIADB ?? "mysql://root@127.0.0.1:3306"
@@ -15,35 +16,17 @@ const run = (statement: string) => Effect.promise(async () => connection?.query(
 const open = (name: string) => MariaDbTaskStore.layer({ url: `${server}/${name}` })
 
 const tables = ["baton_tasks", "baton_attempts", "baton_dependencies", "baton_store"]
-const databases: Array<string> = []
-const unused: Array<string> = []
 
-afterAll(async () => {
-  for (const name of databases) await connection?.query(`DROP DATABASE ${name}`)
-  await connection?.end()
-})
+afterAll(() => connection?.end())
 
-const create = Effect.gen(function* () {
-  const name = `baton_test_${randomUUID().replaceAll("-", "")}`
-  yield* run(`CREATE DATABASE ${name}`)
-  databases.push(name)
-  yield* Effect.scoped(Layer.build(open(name)))
-  return name
-})
-
-const empty = (name: string) => run(tables.map((table) => `DELETE FROM ${name}.${table}`).join(";"))
-
-/** An empty database. The next case uses it again, because creating tables takes longer than most cases. */
-const makePlace = Effect.acquireRelease(
-  Effect.suspend(() => {
-    const name = unused.pop()
-    return name === undefined ? create : Effect.succeed(name)
-  }),
-  (name) =>
-    Effect.andThen(
-      empty(name),
-      Effect.sync(() => unused.push(name))
-    )
+/** An empty database. */
+const makePlace = ReusedPlaces.make(
+  Effect.gen(function* () {
+    const place = `baton_test_${randomUUID().replaceAll("-", "")}`
+    yield* Effect.acquireRelease(run(`CREATE DATABASE ${place}`), () => run(`DROP DATABASE ${place}`))
+    yield* Effect.scoped(Layer.build(open(place)))
+    return { place, empty: run(tables.map((table) => `DELETE FROM ${place}.${table}`).join(";")) }
+  })
 )
 
 // Side by side: most of the time, a case waits for a lease to end or for the disk.

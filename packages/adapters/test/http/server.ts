@@ -34,7 +34,7 @@ export const layer = <E>(
     Layer.provide(BatonServer.layerHttp(options)),
     Layer.provide(store),
     Layer.provideMerge(FetchHttpClient.layer),
-    // Does not close a connection that the client is about to use, however slow this machine is.
+    // The server never closes an idle connection. On a slow machine, the client could be about to use it.
     Layer.provide(
       Layer.orDie(
         NodeHttpServer.layer(() => createServer({ keepAliveTimeout: 0 }), {

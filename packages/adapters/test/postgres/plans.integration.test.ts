@@ -72,7 +72,7 @@ describe.skipIf(isMissing)("the plans of a PostgreSQL store's statements", () =>
       const byKey = /using tasks_pkey on tasks/
       const updatedByKey = /Update on tasks[^]*Index Scan using tasks_pkey on tasks/
       const leased = [numbers, numbers, numbers]
-      // Not from the beginning of a level, where the index still contains what was claimed since the last vacuum.
+      // Not from the beginning of a level, where the index still contains the tasks that were claimed since the last vacuum.
       const fromFirst = /ROW\(available_at, seq\) >= ROW\(l_1.available_at, l_1.seq\)/
       yield* explain(
         statements.claim,

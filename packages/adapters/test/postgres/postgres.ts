@@ -1,9 +1,9 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
 import { Execution, Task, TaskStore, type TaskStoreError } from "@baton/core"
-import { Clock, Context, Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Redacted, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
-import { afterAll } from "vitest"
+import * as ReusedPlaces from "../reusedPlaces.ts"
 import { postgresUrl } from "../servers/provided.ts"
 import * as Sessions from "./sessions.ts"
 
@@ -39,36 +39,17 @@ export interface Place {
   readonly schema: string
 }
 
-/**
- * Schemas of the current version for many short cases. A schema is emptied after a case and used by the next one, with its
- * sessions, because creating them takes longer than most cases.
- */
-export const reusedSchemas = (): Effect.Effect<Place, unknown, Scope.Scope> => {
-  const scope = Scope.makeUnsafe()
-  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const free: Array<{ readonly place: Place; readonly empty: Effect.Effect<unknown, unknown> }> = []
-  const create = Effect.gen(function* () {
-    const name = yield* schema()
-    const sessions = yield* Sessions.make(url)
-    yield* Effect.scoped(open({ schema: name }))
-    const empty = Effect.andThen(sessions.settled(name), yield* emptying(yield* client(), name))
-    return { place: { url: sessions.url, schema: name }, empty }
-  })
-  return Effect.map(
-    Effect.acquireRelease(
-      Effect.suspend(() => {
-        const reused = free.pop()
-        return reused === undefined ? Scope.provide(create, scope) : Effect.succeed(reused)
-      }),
-      (used) =>
-        Effect.andThen(
-          Effect.orDie(used.empty),
-          Effect.sync(() => free.push(used))
-        )
-    ),
-    ({ place }) => place
+/** Schemas of the current version that are used again, with their sessions. */
+export const reusedSchemas = (): Effect.Effect<Place, unknown, Scope.Scope> =>
+  ReusedPlaces.make(
+    Effect.gen(function* () {
+      const name = yield* schema()
+      const sessions = yield* Sessions.make(url)
+      yield* Effect.scoped(open({ schema: name }))
+      const empty = Effect.andThen(sessions.settled(name), yield* emptying(yield* client(), name))
+      return { place: { url: sessions.url, schema: name }, empty }
+    })
   )
-}
 
 /** Gives all tables the rows that they have now. */
 const emptying = Effect.fnUntraced(function* (sql: PgClient.PgClient, name: string) {

@@ -63,8 +63,8 @@ export const serve = Effect.fnUntraced(function* (
 const shutdownTimeout = "500 millis"
 
 /**
- * Longer than proxies keep an idle connection, which is a minute mostly. A request on a connection that the server is just closing
- * would fail. Node's default is 5 seconds.
+ * Longer than proxies keep an idle connection, which is usually a minute. A request that arrives while the server closes its
+ * connection fails. Node's default is 5 seconds.
  */
 const keepAliveTimeout = 65_000
 

@@ -110,7 +110,7 @@ export const keepOutput = "checkpoint = coalesce(t.execution, t.checkpoint), exe
 /**
  * The elements of the array parameters of a statement as rows, with a name and a type for each parameter. The first array has
  * a value for each row. An array of one value has it for all rows, and a shorter array is continued with nulls. In the list of a
- * SELECT, because `FROM unnest($1, $2)` copies each array into a table of its own first.
+ * SELECT, because `FROM unnest($1, $2)` first copies each array into a temporary table.
  */
 export const rowsOf = (parameters: Readonly<Record<string, "boolean" | "float8" | "text">>) =>
   `(SELECT ${Object.entries(parameters)

@@ -11,6 +11,11 @@ import { join } from "node:path"
 import { bundle } from "../../bundle.ts"
 import { directory, sh, until, untilGone, untilPids } from "../../command/fixtures.ts"
 
+const interruptThenTerminate = [
+  { signal: "SIGINT", grace: "10 seconds" },
+  { signal: "SIGTERM", grace: "10 seconds" }
+] as const
+
 const exitWhileRunning = await bundle(new URL("../../command/programs/exit-while-running.ts", import.meta.url))
 
 /** Runs a script, and returns its output so far at any time. */
@@ -63,10 +68,7 @@ describe("Program.run", () => {
           trap 'echo interrupted' INT; trap 'echo terminated; exit 7' TERM; echo ready; while :; do sleep 0.02; done`
         const { fiber, printed, untilPrinted } = yield* start(script, {
           timeout: "1 hour",
-          stop: [
-            { signal: "SIGINT", grace: "10 seconds" },
-            { signal: "SIGTERM", grace: "10 seconds" }
-          ]
+          stop: interruptThenTerminate
         })
         yield* untilPrinted("ready")
         yield* TestClock.adjust("1 hour")
@@ -84,10 +86,7 @@ describe("Program.run", () => {
           trap 'echo interrupted' INT; trap 'yes | head -c 1000000; echo terminated; exit' TERM
           echo ready; while :; do sleep 0.02; done`
         const { fiber, printed, untilPrinted } = yield* start(script, {
-          stop: [
-            { signal: "SIGINT", grace: "10 seconds" },
-            { signal: "SIGTERM", grace: "10 seconds" }
-          ]
+          stop: interruptThenTerminate
         })
         yield* untilPrinted("ready")
         const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber))
@@ -103,10 +102,7 @@ describe("Program.run", () => {
         const script = `trap 'echo interrupted; exit 0' INT; echo ready; while :; do sleep 0.02; done`
         const { fiber, printed, untilPrinted } = yield* start(script, {
           timeout: "1 hour",
-          stop: [
-            { signal: "SIGINT", grace: "10 seconds" },
-            { signal: "SIGTERM", grace: "10 seconds" }
-          ]
+          stop: interruptThenTerminate
         })
         yield* untilPrinted("ready")
         yield* TestClock.adjust("1 hour")

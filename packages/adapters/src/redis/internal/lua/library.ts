@@ -107,6 +107,12 @@ local function parseAttempt(line)
   return attempt
 end
 
+-- When the lease of a stored attempt ends; nothing if the attempt cannot be read.
+local function leaseEndOf(line)
+  local isRead, attempt = pcall(parseAttempt, line)
+  return isRead and attempt.leaseEnd
+end
+
 -- Adds the attempt under way to a task that was read from its line.
 local function begin(task, line)
   local attempt = parseAttempt(line)
@@ -336,8 +342,8 @@ local function setAside(prefix, queue, id)
   write(HSET, FEEDBACK, id, 'The values of this task were damaged and cannot be read: restore a backup, or delete the task.')
   write(ZADD, FAILED, '0', prefix .. seq .. id)
   write(ZREM, PENDING, prefix .. seq .. id)
-  local isRead, attempt = pcall(parseAttempt, redis.call('HGET', RUNNING, id) or '')
-  if isRead then countLease(prefix .. sortable(tonumber(attempt.leaseEnd)), -1) end
+  local leaseEnd = leaseEndOf(redis.call('HGET', RUNNING, id) or '')
+  if leaseEnd then countLease(prefix .. sortable(tonumber(leaseEnd)), -1) end
   redis.call('HDEL', RUNNING, id)
   usages.meter(queue, redis.call('HGET', USAGE, id), -1)
   write(HDEL, USAGE, id)

@@ -22,7 +22,8 @@ const [former, migrating, withQueues, migratingOrder, withLeases, withoutUsage, 
  *
  * Then the usage of all tasks is added up. `migrated` says how far: a number of the sorted set, and a member of it.
  *
- * Last, only the number changes: lines, attempts and rows of that version can be read, and it could not read those of this one.
+ * Last, only the number of the layout changes: this version reads the lines, attempts and rows of layout 9. Workers of layout 9
+ * cannot read those of this version.
  */
 export const migrate = uncheckedScript(
   [members, tasks, writes, usage],

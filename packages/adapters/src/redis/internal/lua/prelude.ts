@@ -17,7 +17,7 @@ export const formerVersions = ["2", "3", "4", "5", "6", "7", "8", "9"] as const
  *   a task in progress), `feedback`, `usage`, `checkpoints`
  * - `attempts`: the ledger, with a field `<n> <id>` for the nth attempt of a task that ended. A short row of the attempt that
  *   completed a task is in `tasks` instead: see `rowBehind`
- * - `verifications`: texts of verifications that many tasks have had, by number, and the number of each: see `settling.ts`
+ * - `verifications`: verifications that groups of tasks share, both by number and by text, and their count: see `settling.ts`
  * - `budgets`: a field for each queue with a budget; `spending`: what attempts under way have spent and hold, in these queues
  * - `queue_usage`: a field with the sum of the usage of all tasks for each queue that has some, see `usage.ts`
  * - `pauses`: a field for each queue that was paused

@@ -98,8 +98,8 @@ local function effectOf(state, line, decision, isExecuted)
   return effect
 end
 
--- The text that ends the results of a group, with a number instead of a verification that so many of its tasks share. A
--- full table keeps what it has.
+-- The text that ends the results of a group. The number of a verification stands for its text if the group is large enough.
+-- When the table is full, the text of a new verification stays.
 local function shortened(shared, size)
   local verification, usage = match(shared, '^\n([^\n]+)(\n.*)$')
   if not verification or size < ${fewestAlike} or #shared > ${mostBehindLine} then return shared end

@@ -24,8 +24,7 @@ if not due[1] then return {} end
 local found, ends = {}, {}
 local running = redis.call('HGETALL', RUNNING)
 for at = 1, #running, 2 do
-  local isRead, attempt = pcall(parseAttempt, running[at + 1])
-  local leaseEnd = isRead and attempt.leaseEnd
+  local leaseEnd = leaseEndOf(running[at + 1])
   if not leaseEnd or tonumber(leaseEnd) <= now then
     found[#found + 1] = running[at]
     ends[running[at]] = leaseEnd
