@@ -149,13 +149,19 @@ describe.skipIf(isMissing)("a PostgreSQL store whose connections fail", () => {
       for (const listen of [true, false]) {
         const proxy = yield* Proxy.make(url)
         const store = yield* open({ url: proxy.url, schema: yield* schema(), listen })
-        const { revision } = yield* store.control
+        // Virtual time would outrun the opening of connections.
+        if (listen) yield* store.awaitChange(0)
+        const [{ revision }] = yield* Effect.all([store.control, store.control, store.counts], {
+          concurrency: "unbounded"
+        })
         yield* Effect.forkChild(store.awaitWork({ untilDrained: false }), { startImmediately: true })
         yield* Effect.forkChild(store.awaitControl(revision), { startImmediately: true })
         const before = proxy.sent()
-        for (let second = 0; second < seconds; second++) {
-          yield* TestClock.adjust("1 second")
-          // As long as an answer to the store takes.
+        for (let step = 0; step < seconds * 4; step++) {
+          yield* TestClock.adjust("250 millis")
+          // While requests arrive at the proxy, and their answers at the store.
+          yield* sql`SELECT 1`
+          yield* proxy.answered
           yield* sql`SELECT 1`
         }
         assert.isAbove(proxy.sent() - before, 2)

@@ -1,4 +1,4 @@
-import type { Effect, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type { Socket } from "node:net"
 import * as Front from "./front.ts"
 
@@ -7,6 +7,8 @@ export interface Proxy {
   readonly url: string
   /** The number of packets that clients sent. */
   readonly sent: () => number
+  /** Waits for an answer on each connection on which a client sent something. */
+  readonly answered: Effect.Effect<void>
   /** Drops everything from now on without closing connections, like a half-open connection. */
   readonly swallow: () => void
   /** Drops the answers of the server from now on. */
@@ -26,18 +28,24 @@ const start = ({ connect, disconnect, url }: Front.Front) => {
   let deafUntil = 0
   let opened = 0
   let sent = 0
+  const unanswered = new Set<number>()
 
   const accept = (client: Socket) => {
     const number = ++opened
     const upstream = connect()
     client.on("data", (chunk) => {
       sent++
+      unanswered.add(number)
       if (requests) upstream.write(chunk)
     })
     upstream.on("data", (chunk) => {
+      unanswered.delete(number)
       if (answers && number > deafUntil) client.write(chunk)
     })
-    client.on("close", () => upstream.destroy())
+    client.on("close", () => {
+      unanswered.delete(number)
+      upstream.destroy()
+    })
     upstream.on("close", () => {
       // Closing a connection counts as an answer.
       if (answers) client.destroy()
@@ -48,6 +56,7 @@ const start = ({ connect, disconnect, url }: Front.Front) => {
     url,
     accept,
     sent: () => sent,
+    answered: Effect.yieldNow.pipe(Effect.repeat({ while: () => unanswered.size > 0 }), Effect.asVoid),
     swallow: () => {
       requests = false
       answers = false
