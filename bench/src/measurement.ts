@@ -31,6 +31,17 @@ export const otherLines = (stdout: string): string =>
     .map((line) => `${line}\n`)
     .join("")
 
+/** The best of several rounds for each name. They take turns, because other work on the machine comes and goes. */
+export class Best extends Map<string, number> {
+  note(what: string, value: number): void {
+    this.set(what, Math.max(this.get(what) ?? 0, value))
+  }
+
+  report(options: Pick<Measurement, "unit"> & Partial<Measurement>): void {
+    for (const [what, value] of this) report({ ...options, what, value })
+  }
+}
+
 /** Tasks per second of `work` over `count` tasks: the best of `rounds`, because a shared machine can only slow a round down. */
 export const rate = async (count: number, rounds: number, work: () => Promise<void>): Promise<number> => {
   let best = 0

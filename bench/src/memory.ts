@@ -2,8 +2,8 @@
 import { TaskStore } from "@baton/core"
 import { Effect, Layer, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
-import { report } from "./measurement.ts"
-import { describePrefetch, prefetches, runNoop } from "./orchestrate.ts"
+import { Best, report } from "./measurement.ts"
+import { describePrefetch, prefetches, runNoop, warmUp } from "./orchestrate.ts"
 
 const count = 200_000
 const concurrency = 64
@@ -34,25 +34,16 @@ const persistedQueue = Effect.gen(function* () {
 )
 
 const queueRate = await Effect.runPromise(persistedQueue)
-report({ what: "PersistedQueue in memory, take only, no verification", value: queueRate, unit: "tasks/s" })
+const base = "PersistedQueue in memory, take only, no verification"
+report({ what: base, value: queueRate, unit: "tasks/s" })
 
-// Warm-up, not measured.
-await runNoop(TaskStore.layerMemory, { count: 20_000, concurrency })
+await warmUp(TaskStore.layerMemory)
 
-const best = new Map<number | undefined, number>(prefetches.map((prefetch) => [prefetch, 0]))
-// They take turns, because other work on the machine comes and goes.
-for (let round = 0; round < 2; round++) {
-  for (const [prefetch, rate] of best) {
+const best = new Best()
+for (let round = 0; round < 5; round++) {
+  for (const prefetch of prefetches) {
     const { runPerSecond } = await runNoop(TaskStore.layerMemory, { count: count / 2, concurrency, prefetch })
-    best.set(prefetch, Math.max(rate, runPerSecond))
+    best.note(`memory store, ${concurrency} workers, verified, with hooks, ${describePrefetch(prefetch)}`, runPerSecond)
   }
 }
-for (const [prefetch, rate] of best) {
-  report({
-    what: `memory store, ${concurrency} workers, verified, with hooks, ${describePrefetch(prefetch)}`,
-    value: rate,
-    unit: "tasks/s",
-    against: "PersistedQueue in memory, take only, no verification",
-    target: ">= 0.6 x"
-  })
-}
+best.report({ unit: "tasks/s", against: base, target: ">= 0.6 x" })

@@ -23,6 +23,10 @@ export const prefetches = [64, 1000, undefined] as const
 export const describePrefetch = (prefetch: number | undefined): string =>
   prefetch === undefined ? "adaptive prefetch" : `prefetch ${prefetch}`
 
+/** Tasks take half as long again until V8 has compiled what they run, which takes a second or two. This run is not reported. */
+export const warmUp = <E>(store: Layer.Layer<TaskStore.TaskStore, E>): Promise<unknown> =>
+  runNoop(store, { count: 100_000, concurrency: 64 })
+
 const usage: Usage.Usage = { ...Usage.zero, outputTokens: 10, costUsd: 0.0001 }
 
 /** An executor that makes this number of calls. They take no time, and reserve ten times their cost. */
