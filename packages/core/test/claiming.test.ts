@@ -144,6 +144,25 @@ describe("tasks of milliseconds are claimed ahead", () => {
     })
   )
 
+  it.effect("and more than 64 only as far as the workers start them while the store claims", () =>
+    Effect.gen(function* () {
+      const mostAfter = Effect.fnUntraced(function* (millis: number) {
+        const { executor, observed, store } = yield* observe
+        const slow = {
+          ...store,
+          claim: (options: TaskStore.ClaimOptions) => Effect.delay(store.claim(options), millis)
+        }
+        const { orchestrator } = yield* make({ config: { concurrency: 64 }, executor, store: layerOf(slow) })
+        yield* store.add(Array.from({ length: 4000 }, (_, index) => lasting(`t${index}`, 1)))
+        const run = yield* Effect.forkChild(orchestrator.run)
+        while (!hasEnded(run)) yield* pass(10)
+        return observed.most
+      })
+      assert.isAtMost(yield* mostAfter(0), 64 + 64)
+      assert.isAtLeast(yield* mostAfter(3), 600)
+    })
+  )
+
   it.effect("while the workers still have half of those that were claimed before", () =>
     Effect.gen(function* () {
       const store = yield* memoryStore
@@ -293,7 +312,7 @@ describe("claiming", () => {
       const store = yield* memoryStore
       const claims = yield* Claims.make({ prefetch: 4, onCrash: "retry" }, () => 2, yield* Clock.Clock)
       yield* store.add(numbered(12))
-      claims.add(yield* store.claim({ limit: 12, owner: "worker", lease: Duration.minutes(1) }), 0)
+      claims.begin().add(yield* store.claim({ limit: 12, owner: "worker", lease: Duration.minutes(1) }))
       const waiting = yield* Effect.forkChild(claims.awaitWakeUp, { startImmediately: true })
       const taken: Array<Claims.ClaimedTask> = []
       for (let count = 0; count < 12; count++) {

@@ -112,12 +112,10 @@ export class ClaimedTask {
  * attempt is still being cut off.
  */
 export interface Claims {
-  /** Adds tasks that were just claimed, the first `started` of them as started. They never exceed `room`, so that this does not wait. */
-  readonly add: (claims: ReadonlyArray<Claim>, started: number) => void
+  /** Begins a claim. */
+  readonly begin: () => Claiming
   /** How many more tasks may be claimed: one per free worker, and some ahead once half of those have been taken. */
   readonly room: () => number
-  /** How many of the tasks of a claim are about to be taken by workers, so that the claim starts them. */
-  readonly toStart: () => number
   /** The next tasks that are to be marked as started before a worker takes them. */
   readonly startNext: () => ReadonlyArray<ClaimedTask>
   /** The store has the task as started. */
@@ -147,6 +145,14 @@ export interface Claims {
   /** Removes a task whose settlement is durable, or whose lease was lost. */
   readonly remove: (claimed: ClaimedTask) => void
   readonly awaitEmpty: Effect.Effect<void>
+}
+
+/** A claim that is under way. */
+export interface Claiming {
+  /** How many of its tasks are about to be taken by workers, so that the claim starts them. */
+  readonly started: number
+  /** Adds the tasks that it returned. They never exceed `room`, so that this does not wait. */
+  readonly add: (claims: ReadonlyArray<Claim>) => void
 }
 
 /** Tasks that are claimed ahead wait for a worker this long at most, in milliseconds. */
@@ -231,28 +237,38 @@ export const make = Effect.fnUntraced(function* (
     if (room() > 0) awake.openUnsafe()
   }
 
+  const add = (claims: ReadonlyArray<Claim>, started: number) => {
+    const claimedAt = clock.currentTimeMillisUnsafe()
+    const entries = claims.map((claim, index) => new ClaimedTask(claim, claimedAt, index < started))
+    forgetTaken()
+    for (const entry of entries) {
+      claimed.add(entry)
+      if (!entry.isStarted) unstarted.push(entry)
+      else queuedStarted++
+    }
+    empty.closeUnsafe()
+    Queue.offerAllUnsafe(queue, entries)
+    added += entries.length
+    if (prefetch !== undefined) return
+    waiting.push({ claimedAt: now(), upTo: added })
+    isWaiting.openUnsafe()
+  }
+
   return {
-    add: (claims, started) => {
-      const claimedAt = clock.currentTimeMillisUnsafe()
-      const entries = claims.map((claim, index) => new ClaimedTask(claim, claimedAt, index < started))
-      forgetTaken()
-      for (const entry of entries) {
-        claimed.add(entry)
-        if (!entry.isStarted) unstarted.push(entry)
-        else queuedStarted++
+    begin: () => {
+      const began = now()
+      const started =
+        startsAreHeld || onCrash === "dead-letter" ? 0 : Math.max(0, concurrency() + startsAhead() - (added - freed))
+      return {
+        started,
+        add: (claims) => {
+          if (claims.length === 0) return
+          pace.observeClaim(now() - began)
+          add(claims, started)
+        }
       }
-      empty.closeUnsafe()
-      Queue.offerAllUnsafe(queue, entries)
-      added += entries.length
-      if (prefetch !== undefined) return
-      waiting.push({ claimedAt: now(), upTo: added })
-      isWaiting.openUnsafe()
     },
     room,
-    toStart: () => {
-      if (startsAreHeld || onCrash === "dead-letter") return 0
-      return Math.max(0, concurrency() + startsAhead() - (added - freed))
-    },
     startNext: () => {
       const next: Array<ClaimedTask> = []
       const wanted = startsAhead() - queuedStarted

@@ -31,7 +31,7 @@ export const loop = (
 
   // Uninterruptible: a task that was claimed and not noted would stay leased until its lease ends.
   const claim = (limit: number) => {
-    const started = claims.toStart()
+    const { add, started } = claims.begin()
     return storeCall(
       parts,
       "claim",
@@ -39,7 +39,7 @@ export const loop = (
         Effect.map(
           store.claim({ queues, limit, owner, lease: config.leaseDuration, maxPerKey, started }),
           (claimed) => {
-            if (claimed.length > 0) claims.add(claimed, started)
+            add(claimed)
             return claimed.length
           }
         )

@@ -4,10 +4,16 @@ export const aheadMillis = 50
 /** More tasks in one claim make it longer without making it cheaper. */
 const maxAhead = 1000
 
+/** More than this are claimed ahead only of a store whose claims take time. Fewer stay in the processor's caches. */
+const enoughAhead = 64
+
+/** During so many claims, the workers do not run out of tasks, however uneven the claims are. */
+const claimsAhead = 4
+
 /**
  * Decides how many tasks are claimed ahead of the workers: as many as the workers are expected to start within
  * `aheadMillis`, and no more than they have recently ended, each within that time. So tasks of seconds are never claimed
- * ahead, and those behind a long one can run elsewhere.
+ * ahead, and those behind a long one can run elsewhere. Above `enoughAhead`, no more than they start during `claimsAhead` claims.
  */
 export interface Pace {
   readonly ahead: () => number
@@ -15,6 +21,8 @@ export interface Pace {
   readonly within: (millis: number) => number
   /** A worker was occupied with a task from `from` until `to`. */
   readonly observe: (from: number, to: number) => void
+  /** A claim that returned tasks took this long. */
+  readonly observeClaim: (millis: number) => void
   /** A task that was claimed ahead waited for too long: earlier observations are outdated. */
   readonly reset: () => void
 }
@@ -29,8 +37,13 @@ export const make = (concurrency: () => number): Pace => {
   let lastEnd = -Infinity
   /** The tasks that recently ended within `aheadMillis`. */
   let short = 0
+  /** The exponentially weighted mean of the duration of a claim. */
+  let claim: number | undefined
   return {
-    ahead: () => Math.floor(Math.min(short, aheadMillis / step)),
+    ahead: () => {
+      const inClaims = claim === undefined || step === 0 ? Infinity : (claimsAhead * claim) / step
+      return Math.floor(Math.min(short, aheadMillis / step, Math.max(enoughAhead, inClaims)))
+    },
     within: (millis) => Math.floor(Math.min(short, Math.max(4 * concurrency(), millis / step))),
     observe: (from, to) => {
       const took = to - from
@@ -43,6 +56,10 @@ export const make = (concurrency: () => number): Pace => {
       // Not `took / concurrency`: workers that compute take turns, and one that is held up starts nothing.
       step += (Math.min(to - lastEnd, counted) - step) * weight
       lastEnd = to
+    },
+    observeClaim: (millis) => {
+      claim ??= millis
+      claim += (Math.min(millis, 2 * claim) - claim) / 4
     },
     reset: () => {
       short = 0
