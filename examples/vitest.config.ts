@@ -13,6 +13,7 @@ export default defineConfig({
     isolate: false,
     globalSetup: ["../packages/adapters/test/servers/globalSetup.ts"],
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
-    testTimeout: 120_000
+    testTimeout: 600_000,
+    hookTimeout: 600_000
   }
 })

@@ -25,7 +25,7 @@ export default defineConfig({
     sequence: { sequencer: ProcessesFirst },
     globalSetup: ["../adapters/test/servers/globalSetup.ts"],
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
-    testTimeout: 120_000,
-    hookTimeout: 120_000
+    testTimeout: 600_000,
+    hookTimeout: 600_000
   }
 })

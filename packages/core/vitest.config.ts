@@ -11,7 +11,7 @@ export default defineConfig({
     // Tests undo their changes, so files can share a worker: that takes half the time.
     isolate: false,
     // Ends a test that hangs. A busy machine takes many times as long as a quiet one.
-    testTimeout: 120_000,
-    hookTimeout: 120_000
+    testTimeout: 600_000,
+    hookTimeout: 600_000
   }
 })

@@ -9,7 +9,7 @@ export default defineConfig({
     // One worker for all files: most time passes in the browser, which one file uses.
     isolate: false,
     maxWorkers: 1,
-    testTimeout: 120_000,
-    hookTimeout: 120_000
+    testTimeout: 600_000,
+    hookTimeout: 600_000
   }
 })

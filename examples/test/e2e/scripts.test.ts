@@ -29,7 +29,7 @@ const inCopy = async <A>(
   try {
     return await body(
       (name, args, env) =>
-        run(join(path, name), args, { cwd: path, timeout: 50_000, env: { ...process.env, BATON, PATH, ...env } }),
+        run(join(path, name), args, { cwd: path, timeout: 500_000, env: { ...process.env, BATON, PATH, ...env } }),
       path
     )
   } finally {

@@ -351,7 +351,7 @@ describe("the budget, as a property", () => {
         yield* rest.commit(undefined)
         yield* Effect.flip(safety.reserve(worst(usd(1))))
       }),
-    { timeout: soak * 120_000, arbitrary: { runs: soak * 20 } }
+    { timeout: soak * 600_000, arbitrary: { runs: soak * 20 } }
   )
 })
 

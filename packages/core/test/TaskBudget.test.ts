@@ -375,6 +375,6 @@ describe("a run under a budget, as a property", () => {
           assert.isAtLeast(Usage.maxTokens(books), truth)
         }
       }),
-    { timeout: soak * 120_000, arbitrary: { runs: soak * 15 } }
+    { timeout: soak * 600_000, arbitrary: { runs: soak * 15 } }
   )
 })

@@ -182,6 +182,6 @@ describe("random faults and interference", () => {
           )
         }
       }),
-    { timeout: soak * 120_000, arbitrary: { runs: soak * 15 } }
+    { timeout: soak * 600_000, arbitrary: { runs: soak * 15 } }
   )
 })

@@ -122,6 +122,6 @@ describe("workers that are killed at any moment", () => {
         for (const fiber of fibers) fiber.interruptUnsafe()
         yield* anHour
       }),
-    { timeout: soak * 120_000, arbitrary: { runs: soak * 15 } }
+    { timeout: soak * 600_000, arbitrary: { runs: soak * 15 } }
   )
 })

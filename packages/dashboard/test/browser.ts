@@ -10,7 +10,7 @@ const places = [process.env["BATON_TEST_CHROMIUM"], "/usr/bin/chromium", "/usr/b
 export const executablePath = places.find((path) => path !== undefined && existsSync(path))
 
 /** Waits are for a condition. They are long, because the machine may be busy. */
-const timeout = 60_000
+const timeout = 300_000
 
 export const launch = (): Promise<Browser> =>
   chromium.launch({

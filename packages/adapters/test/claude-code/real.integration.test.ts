@@ -45,7 +45,7 @@ const bash = (command: string) => (_: unknown, n: number) =>
     usage: { output_tokens: 5000 }
   })
 
-describe.skipIf(!isThere)(`the real Claude Code${isThere ? "" : " (not installed here)"}`, { timeout: 60_000 }, () => {
+describe.skipIf(!isThere)(`the real Claude Code${isThere ? "" : " (not installed here)"}`, () => {
   it.live("answers, and reports its cost", () =>
     Effect.gen(function* () {
       const { options, server } = yield* setup

@@ -167,6 +167,6 @@ describe("workers that are killed at any moment", () => {
           `seed ${seed}`
         )
       }).pipe(Effect.provide(clockThatWaits, { local: true })),
-    { timeout: soak * 120_000, arbitrary: { runs: soak * 6 } }
+    { timeout: soak * 600_000, arbitrary: { runs: soak * 6 } }
   )
 })

@@ -123,7 +123,7 @@ describe("a batch", () => {
   )
 })
 
-describe("a large batch", { timeout: 120_000 }, () => {
+describe("a large batch", () => {
   it.effect("has up to 256 MB, and the requests that do not fit are in the next one", () =>
     Effect.gen(function* () {
       const server = yield* countingServer

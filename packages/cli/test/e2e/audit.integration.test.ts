@@ -7,7 +7,7 @@ import { baton, folder, start } from "./baton.ts"
 const words = 24
 const decodeReport = Schema.decodeUnknownSync(Schema.fromJsonString(AuditReport))
 
-describe("an audit of a run", { timeout: 120_000 }, () => {
+describe("an audit of a run", () => {
   it.live(
     "has the share of --audit, delays nothing, and ends the run when people reject too many accepted outputs",
     () =>

@@ -43,7 +43,7 @@ const stopWaiting = Effect.fnUntraced(function* ({ looked, set, start }: Effect.
   return yield* stopped.ended
 })
 
-describe("baton run --batch", { timeout: 120_000 }, () => {
+describe("baton run --batch", () => {
   it.live("completes all tasks with one batch after a kill during the batch's creation", () =>
     Effect.gen(function* () {
       const all = yield* world

@@ -17,7 +17,7 @@ const Budgets = Schema.fromJsonString(
   ])
 )
 
-describe("baton run --batch --max-cost", { timeout: 240_000 }, () => {
+describe("baton run --batch --max-cost", () => {
   it.live(
     "needs at most two batches for the tasks, and two for the judge, where the budget is a third more than the cost",
     () =>

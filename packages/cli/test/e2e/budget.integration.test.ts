@@ -59,7 +59,7 @@ const places: ReadonlyArray<
   ["Redis", Redis.isMissing, Effect.map(Redis.prefix(), (name) => at(Redis.url, "prefix", name))]
 ]
 
-describe("the budget of a queue", { timeout: 120_000 }, () => {
+describe("the budget of a queue", () => {
   for (const [name, isMissing, url] of places) {
     it.live.skipIf(isMissing)(
       `on ${name}, holds for two processes, a kill -9 and reruns, by the server's own bill`,

@@ -62,7 +62,7 @@ const decodeVerdicts = Schema.decodeUnknownSync(
 )
 const decodePlan = Schema.decodeUnknownSync(Schema.fromJsonString(Plan))
 
-describe("a list on Claude", { timeout: 120_000 }, () => {
+describe("a list on Claude", () => {
   it.live(
     "completes and is judged within its budget, with cost, tokens and model of each task, at the planned cost",
     () =>
@@ -244,7 +244,7 @@ describe("a list on Claude", { timeout: 120_000 }, () => {
   )
 })
 
-describe("with a third-party server", { timeout: 120_000 }, () => {
+describe("with a third-party server", () => {
   const aimock = Effect.acquireRelease(
     Effect.promise(async () => {
       const mock = new LLMock({ port: 0 })

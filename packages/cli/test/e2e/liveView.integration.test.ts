@@ -3,7 +3,6 @@ import { Effect, Schedule, type Scope } from "effect"
 import { baton, folder, list } from "./baton.ts"
 import * as tmux from "./tmux.ts"
 
-const timeout = 90_000
 const run = "baton run tasks.txt --shell 'sleep 0.3; cat' --verify 'grep -q [0-9]' -j 6"
 
 /** A shell on a terminal of this size, in a folder with 400 tasks. */
@@ -41,7 +40,7 @@ const isDrained = Effect.fnUntraced(function* (cwd: string, lines: ReadonlyArray
 })
 
 const test = (name: string, effect: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(effect), timeout)
+  it.live(name, () => Effect.scoped(effect))
 
 describe.skipIf(!tmux.isInstalled)("the live view in a terminal (needs tmux)", () => {
   for (const [columns, rows] of [

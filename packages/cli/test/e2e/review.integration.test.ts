@@ -53,7 +53,7 @@ const reject = (url: string, comment: string, isTyped: boolean): Effect.Effect<u
         (browser) => Effect.promise(() => browser.close())
       )
 
-describe("outputs that wait for a person", { timeout: 120_000 }, () => {
+describe("outputs that wait for a person", () => {
   for (const [name, isMissing, makeStore] of stores) {
     // The browser sends the same requests for every store.
     const isTyped = executablePath !== undefined && name === "SQLite"

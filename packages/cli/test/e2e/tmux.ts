@@ -53,7 +53,7 @@ export const open = (cwd: string, columns: number, rows: number): Effect.Effect<
     const until: Terminal["until"] = (is) =>
       Effect.repeat(screen, { until: is, schedule: Schedule.spaced("150 millis") }).pipe(
         Effect.timeoutOrElse({
-          duration: "30 seconds",
+          duration: "5 minutes",
           orElse: () =>
             Effect.flatMap(screen, (lines) =>
               Effect.die(new Error(`The screen never met the condition:\n${lines.join("\n")}`))

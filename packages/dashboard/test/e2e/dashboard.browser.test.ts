@@ -362,7 +362,7 @@ describe.skipIf(executablePath === undefined)("the page in a browser", () => {
           await page.keyboard.press("r")
           await dialog.waitFor({ timeout: 1_000 })
         },
-        { timeout: 60_000 }
+        { timeout: 300_000 }
       )
       const confirm = dialog.getByRole("button", { name: "Requeue 40 tasks" })
       while (!(await confirm.evaluate((button) => button === document.activeElement))) await page.keyboard.press("Tab")

@@ -118,7 +118,7 @@ const killedWhileWaiting = Effect.fnUntraced(function* (place: typeof fixture) {
   yield* assertDone(all)
 }, Effect.scoped)
 
-describe("a run whose process is killed", { timeout: 120_000 }, () => {
+describe("a run whose process is killed", () => {
   it.live("not at all: needs one batch for the work and one for the judge, at half the price", () =>
     Effect.scoped(Effect.flatMap(fixture, (all) => assertDone(all)))
   )
@@ -173,7 +173,7 @@ describe("a run whose process is killed", { timeout: 120_000 }, () => {
   )
 })
 
-describe.skipIf(Postgres.isMissing)("two machines on one PostgreSQL store", { timeout: 120_000 }, () => {
+describe.skipIf(Postgres.isMissing)("two machines on one PostgreSQL store", () => {
   const onPostgres = Effect.suspend(() =>
     fixtureOn(Effect.map(Effect.orDie(Postgres.schema()), (schema) => `${Postgres.url}#${schema}`))
   )
