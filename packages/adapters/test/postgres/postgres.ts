@@ -1,6 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { PostgresTaskStore } from "@baton/adapters/postgres"
-import { Execution, Task, TaskStore, type TaskStoreError } from "@baton/core"
+import { Execution, Task, TaskStore, type TasksRefused, type TaskStoreError } from "@baton/core"
 import { Clock, Context, Duration, Effect, Layer, Redacted, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import * as ReusedPlaces from "../reusedPlaces.ts"
@@ -151,5 +151,5 @@ export const release = ({ task, token }: TaskStore.Claim): TaskStore.Settlement 
 export const patient: TaskStore.SweepOptions = { maxAttempts: 1_000, onCrash: "retry" }
 
 /** Repeats the operation until the store answers, as a run does. */
-export const untilAnswered = <A>(operation: Effect.Effect<A, TaskStoreError>) =>
-  Effect.retry(operation, { while: ({ reason }) => reason === "Unavailable" })
+export const untilAnswered = <A, E extends TaskStoreError | TasksRefused, R>(operation: Effect.Effect<A, E, R>) =>
+  Effect.retry(operation, { while: (error) => error._tag === "TaskStoreError" && error.reason === "Unavailable" })
