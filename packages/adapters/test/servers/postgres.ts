@@ -12,7 +12,7 @@ const answers = (url: string): Promise<boolean> =>
     sql.unsafe<{ readonly can: boolean }>("SELECT has_database_privilege(current_database(), 'CREATE') AS can")
   ).pipe(
     Effect.map(([row]) => row?.can === true),
-    Effect.provide(PgClient.layer({ url: Redacted.make(url), connectTimeout: "2 seconds" })),
+    Effect.provide(PgClient.layer({ url: Redacted.make(url), connectTimeout: "1 minute" })),
     Effect.orElseSucceed(() => false),
     Effect.runPromise
   )

@@ -5,7 +5,7 @@ import { findProgram, freePort, makeFolder, serve, type Server } from "./process
 /** Whether a Redis without a password answers at this address. */
 const answers = (host: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: 2000 })
+    const socket = connect({ host, port, timeout: 60_000 })
     const end = (answered: boolean) => {
       socket.destroy()
       resolve(answered)
