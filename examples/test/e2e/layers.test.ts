@@ -74,12 +74,10 @@ describe("examples/layers", () => {
 
   it("6: the builder combines the same parts", async () => {
     const lines = await outputOf("6-builder")
-    assertLines(lines, [
-      "▶ [1] Name the release",
-      "▶ [2] Outline the announcement",
-      "  ✗ gave up: no dictionary",
-      "Drained: 2 completed, 1 failed, 6 executions"
-    ])
+    // How long attempts take decides which of the two tasks that are repeated ends first.
+    const ended = "Drained: 2 completed, 1 failed, 6 executions"
+    assertLines(lines, ["▶ [1] Name the release", "▶ [2] Outline the announcement", ended])
+    assertLines(lines, ["▶ [1] Name the release", "  ✗ gave up: no dictionary", ended])
     assertLines(lines, [
       "✗ translate: failed, attempts 3, no dictionary",
       "✓ outline: completed, attempts 2, Final",
