@@ -12,7 +12,7 @@ import {
   Verification,
   Verifier
 } from "@baton/core"
-import { get, layerOf, make, memoryStore, tasks, unavailable, yields } from "./harness.ts"
+import { get, hasEnded, layerOf, make, memoryStore, numbered, tasks, unavailable, yields } from "./harness.ts"
 
 const unusable = new TaskStoreError({ reason: "Unusable", message: "the file is corrupt" })
 const failed = new ExecutionError({ reason: "Failed", message: "no" })
@@ -519,6 +519,30 @@ describe("a store with problems", () => {
       const summary = yield* orchestrator.run
       assert.deepStrictEqual([summary.counts.completed, summary.counts.failed], [3, 1])
       assert.include((yield* get(store, "poison")).feedback, "could not be stored: cannot encode")
+    })
+  )
+})
+
+describe("a store", () => {
+  it.effect("gets the settlements of a claim in one call if its tasks end at the same time", () =>
+    Effect.gen(function* () {
+      const real = yield* memoryStore
+      const sizes: Array<number> = []
+      const { orchestrator, store } = yield* make({
+        config: { concurrency: 4, prefetch: 8 },
+        executor: Executor.layer(() => Effect.succeed(Execution.make({ output: "x" }))),
+        store: layerOf({
+          ...real,
+          settle: (settlements) => {
+            sizes.push(settlements.length)
+            return Effect.andThen(Effect.sleep("10 millis"), real.settle(settlements))
+          }
+        })
+      })
+      yield* store.add(numbered(12))
+      const run = yield* Effect.forkChild(orchestrator.run)
+      while (!hasEnded(run)) yield* Effect.andThen(TestClock.adjust("10 millis"), yields())
+      assert.deepStrictEqual(sizes, [12])
     })
   )
 })

@@ -93,6 +93,12 @@ export const make = Effect.fnUntraced(function* (
   /** Usually it is empty, and looking up an id takes V8 a fifth of a microsecond. */
   const returningOf = (taskId: TaskId) => (returning.size === 0 ? undefined : returning.get(taskId))
 
+  /** Waits for outcomes. Those of workers that end an attempt in the same moment come together. */
+  const nextBatch = Queue.peek(pending).pipe(
+    Effect.andThen(Effect.yieldNow),
+    Effect.andThen(Queue.takeBetween(pending, 1, maxBatch))
+  )
+
   const settle: Settler["settle"] = (claimed, outcome) => {
     claimed.phase = "settling"
     const taskId = claimed.claim.task.id
@@ -283,7 +289,7 @@ export const make = Effect.fnUntraced(function* (
       leasesLost: counts.leasesLost
     }),
     loops: [
-      Effect.forever(Effect.flatMap(Effect.flatMap(Queue.takeBetween(pending, 1, maxBatch), decideAll), write)),
+      Effect.forever(Effect.flatMap(Effect.flatMap(nextBatch, decideAll), write)),
       Effect.forever(Effect.andThen(claims.awaitOverdue, releaseUnstarted("overdue")))
     ]
   }
