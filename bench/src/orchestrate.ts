@@ -23,7 +23,7 @@ export const prefetches = [64, 1000, undefined] as const
 export const describePrefetch = (prefetch: number | undefined): string =>
   prefetch === undefined ? "adaptive prefetch" : `prefetch ${prefetch}`
 
-/** Tasks take half as long again until V8 has compiled what they run, which takes a second or two. This run is not reported. */
+/** Runs tasks without reporting their speed: the first tasks of a process take half as long again, until V8 has compiled the code. */
 export const warmUp = <E>(store: Layer.Layer<TaskStore.TaskStore, E>): Promise<unknown> =>
   runNoop(store, { count: 100_000, concurrency: 64 })
 

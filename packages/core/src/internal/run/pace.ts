@@ -7,7 +7,7 @@ const maxAhead = 1000
 /** More than this are claimed ahead only of a store whose claims take time. Fewer stay in the processor's caches. */
 const enoughAhead = 64
 
-/** During so many claims, the workers do not run out of tasks, however uneven the claims are. */
+/** The workers have tasks for this many claims, because some claims take longer than others. */
 const claimsAhead = 4
 
 /**
