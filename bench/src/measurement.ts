@@ -37,20 +37,16 @@ export class Best extends Map<string, number> {
     this.set(what, Math.max(this.get(what) ?? 0, value))
   }
 
-  report(options: Pick<Measurement, "unit"> & Partial<Measurement>): void {
+  report(options: Omit<Measurement, "what" | "value">): void {
     for (const [what, value] of this) report({ ...options, what, value })
   }
 }
 
-/** Tasks per second of `work` over `count` tasks: the best of `rounds`, because a shared machine can only slow a round down. */
-export const rate = async (count: number, rounds: number, work: () => Promise<void>): Promise<number> => {
-  let best = 0
-  for (let round = 0; round < rounds; round++) {
-    const start = performance.now()
-    await work()
-    best = Math.max(best, (count / (performance.now() - start)) * 1000)
-  }
-  return best
+/** Tasks per second of `work` over `count` tasks. */
+export const rate = async (count: number, work: () => Promise<void>): Promise<number> => {
+  const start = performance.now()
+  await work()
+  return (count / (performance.now() - start)) * 1000
 }
 
 export const median = (values: ReadonlyArray<number>): number =>

@@ -19,7 +19,6 @@ const bullmq = async (concurrency: number, count: number): Promise<number> => {
   const workers: Array<Worker> = []
   const perSecond = await rate(
     count,
-    1,
     () =>
       new Promise<void>((resolve) => {
         const worker = new Worker(queue.name, async () => "a result", { connection, concurrency })

@@ -39,7 +39,7 @@ const bare = async (connectionString: string, batch: number, connections: number
       )
     }
   }
-  const perSecond = await rate(count, 1, async () => {
+  const perSecond = await rate(count, async () => {
     await Promise.all(Array.from({ length: connections }, worker))
   })
   await pool.end()
@@ -71,7 +71,7 @@ const pgBoss = async (connectionString: string, batchSize: number, workers: numb
       )
     }
   }
-  const perSecond = await rate(count, 1, async () => {
+  const perSecond = await rate(count, async () => {
     await Promise.all(Array.from({ length: workers }, worker))
   })
   await boss.stop({ graceful: false })
@@ -92,7 +92,6 @@ const graphile = async (
   let done = 0
   const perSecond = await rate(
     count,
-    1,
     () =>
       new Promise<void>((resolve, reject) => {
         run({

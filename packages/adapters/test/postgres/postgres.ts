@@ -89,14 +89,14 @@ const emptying = Effect.fnUntraced(function* (sql: PgClient.PgClient, name: stri
   )
 })
 
+type StoreOptions = Omit<PostgresTaskStore.Options, "url"> & { readonly url?: string }
+
+const storeLayer = (options: StoreOptions) =>
+  PostgresTaskStore.layer({ statementTimeout, ...options, url: connectingSlowly(options.url ?? url) })
+
 /** Opens a store with its own connections. */
-export const open = (options: Omit<PostgresTaskStore.Options, "url"> & { readonly url?: string }) =>
-  Effect.map(
-    Layer.build(
-      Layer.fresh(PostgresTaskStore.layer({ statementTimeout, ...options, url: connectingSlowly(options.url ?? url) }))
-    ),
-    (context) => Context.get(context, TaskStore.TaskStore)
-  )
+export const open = (options: StoreOptions) =>
+  Effect.map(Layer.build(Layer.fresh(storeLayer(options))), (context) => Context.get(context, TaskStore.TaskStore))
 
 /** Polls are further apart. */
 const longestShortSleep = Duration.seconds(1)
@@ -117,11 +117,7 @@ export const openWithoutPolls = (options: Parameters<typeof open>[0]) =>
 
 /** An empty store, which is dropped after the test. */
 export const layer = (options?: Omit<PostgresTaskStore.Options, "url">) =>
-  Layer.unwrap(
-    Effect.map(schema(), (name) =>
-      PostgresTaskStore.layer({ statementTimeout, ...options, url: connectingSlowly(url), schema: name })
-    )
-  )
+  Layer.unwrap(Effect.map(schema(), (name) => storeLayer({ ...options, schema: name })))
 
 export type Store = TaskStore.TaskStore["Service"]
 

@@ -4,7 +4,7 @@ export const aheadMillis = 50
 /** More tasks in one claim make it longer without making it cheaper. */
 const maxAhead = 1000
 
-/** More than this are claimed ahead only of a store whose claims take time. Fewer stay in the processor's caches. */
+/** More than this are claimed ahead only of a store whose claims take time. The memory store is no faster with more. */
 const enoughAhead = 64
 
 /** The workers have tasks for this many claims, because some claims take longer than others. */
