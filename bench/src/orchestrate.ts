@@ -72,7 +72,12 @@ export const runNoop = <E>(
     /** Whether the queue has a budget. Default false. */
     readonly hasBudget?: boolean
   }
-): Promise<{ readonly addPerSecond: number; readonly runPerSecond: number }> => {
+): Promise<{
+  readonly addPerSecond: number
+  readonly runPerSecond: number
+  /** The processor time of this thread for each task, without that of adding it. */
+  readonly runMicros: number
+}> => {
   let events = 0
   const layer = Orchestrator.layer({
     concurrency: options.concurrency,
@@ -96,14 +101,17 @@ export const runNoop = <E>(
     const adding = performance.now()
     yield* add(options.count, options.from, options.keys)
     const start = performance.now()
+    const usedBefore = process.threadCpuUsage()
     const { stats } = yield* orchestrator.run
+    const used = process.threadCpuUsage(usedBefore)
     const end = performance.now()
     if (stats.tasksCompleted !== options.count || events !== 2 * options.count + 2) {
       return yield* Effect.die(new Error(`expected ${options.count} tasks, completed ${stats.tasksCompleted}`))
     }
     return {
       addPerSecond: (options.count / (start - adding)) * 1000,
-      runPerSecond: (options.count / (end - start)) * 1000
+      runPerSecond: (options.count / (end - start)) * 1000,
+      runMicros: (used.user + used.system) / options.count
     }
   }).pipe(Effect.provide(layer), Effect.runPromise)
 }
