@@ -50,7 +50,7 @@ export const layer = (options: Options): Layer.Layer<ClaudeClient, ClaudeError, 
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const client = yield* ClaudeClient
-  const { batches } = yield* TaskStore
+  const { attempts, batches } = yield* TaskStore
   if (batches === undefined) {
     return yield* new ClaudeError({
       reason: "Fatal",
@@ -59,7 +59,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       usage: Usage.zero
     })
   }
-  const sending = yield* Send.make(fromSdk(yield* Sdk.make(options)), batches, options)
+  const sending = yield* Send.make(fromSdk(yield* Sdk.make(options)), { attempts, batches }, options)
   return { ...client, billing: "batch", ...sending } satisfies ClaudeClientService
 })
 

@@ -77,7 +77,7 @@ const startWorker = Effect.fnUntraced(function* (store: Store, api: Parameters<t
   const client = Layer.effect(
     ClaudeClient.ClaudeClient,
     Effect.gen(function* () {
-      const sending = yield* Send.make(process.api, process.store.batches)
+      const sending = yield* Send.make(process.api, process.store)
       return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, ...sending }
     })
   ).pipe(Layer.provide(scripted().layer))

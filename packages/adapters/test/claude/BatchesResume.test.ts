@@ -131,6 +131,67 @@ describe("a request is repeated", () => {
     })
   )
 
+  it.effect("by a later attempt in the same run: the answer of the one before was unusable as well", () =>
+    Effect.gen(function* () {
+      let n = 0
+      const { batches, endAtOnce, endAttempt, start } = yield* fixture(() => `answer ${++n}`)
+      endAtOnce()
+      const { ask } = yield* start()
+      const first = yield* ask("one")
+      yield* gather
+      endAttempt("one", "Retry")
+      const second = yield* ask("one", { idempotencyKey: "one/2" })
+      yield* gather
+      assert.deepStrictEqual(yield* texts([first, second]), ["answer 1", "answer 2"])
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
+  it.effect("by the attempt that follows one which lost its lease after its answer: it gets that answer", () =>
+    Effect.gen(function* () {
+      const { batches, endAtOnce, endAttempt, start } = yield* fixture()
+      endAtOnce()
+      const { ask, isInBatch } = yield* start()
+      const votes = [yield* ask("one"), yield* ask("one")]
+      yield* gather
+      yield* texts(votes)
+      endAttempt("one", "Release")
+      assert.isTrue(yield* isInBatch("one", { idempotencyKey: "one/2" }))
+      const again = [yield* ask("one", { idempotencyKey: "one/2" }), yield* ask("one", { idempotencyKey: "one/2" })]
+      yield* gather
+      assert.deepStrictEqual(yield* texts(again), ["Echo: one", "Echo: one"])
+      assert.lengthOf(batches(), 1)
+      // This attempt has had both answers.
+      yield* ask("one", { idempotencyKey: "one/2" })
+      yield* gather
+      assert.lengthOf(batches(), 2)
+    })
+  )
+
+  for (const sent of [true, false]) {
+    const when = sent ? "while it waits for its batch" : "before its batch was created"
+    it.effect(`by the attempt that follows one which lost its lease ${when}: it takes its place`, () =>
+      Effect.gen(function* () {
+        const { batches, end, endAttempt, start } = yield* fixture()
+        const { ask, isInBatch } = yield* start()
+        const votes = [yield* ask("one"), yield* ask("one")]
+        if (sent) yield* gather
+        endAttempt("one", "Release")
+        assert.strictEqual(yield* isInBatch("one", { idempotencyKey: "one/2" }), sent)
+        const again = [yield* ask("one", { idempotencyKey: "one/2" }), yield* ask("one", { idempotencyKey: "one/2" })]
+        for (const vote of votes) assert.strictEqual((yield* failure(vote))?.type, "lease_lost")
+        yield* gather
+        end()
+        yield* poll
+        assert.deepStrictEqual(yield* texts(again), ["Echo: one", "Echo: one"])
+        assert.deepStrictEqual(
+          batches().map(({ requests }) => requests.length),
+          [2]
+        )
+      })
+    )
+  }
+
   it.effect("in a later run: it does not get the rejected answer", () =>
     Effect.gen(function* () {
       let n = 0

@@ -29,9 +29,9 @@ const run = Effect.fnUntraced(
     const client = Layer.effect(
       ClaudeClient.ClaudeClient,
       Effect.gen(function* () {
-        const { batches } = yield* TaskStore.TaskStore
+        const { attempts, batches } = yield* TaskStore.TaskStore
         const sending = yield* Effect.flatMap(Effect.orDie(Effect.fromNullishOr(batches)), (journal) =>
-          Send.make(api, journal)
+          Send.make(api, { attempts, batches: journal })
         )
         return { ...(yield* ClaudeClient.ClaudeClient), billing: "batch" as const, ...sending }
       })

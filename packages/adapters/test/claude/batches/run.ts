@@ -51,17 +51,23 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
     take: (requests) => Effect.tap(stored.take(requests), () => Effect.sync(() => (looked += requests.length)))
   }
   const leases = new Map<string, { readonly owner: number; readonly claim: TaskStore.Claim }>()
+  /** The tasks whose current attempt ends before the next request. */
+  const ending = new Map<string, "Release" | "Retry">()
   let workers = 0
 
   /** The lease that a worker has of a task. Another one has lost it by then. */
   const leaseOf = Effect.fnUntraced(function* (id: string, owner: number) {
     const held = leases.get(id)
-    if (held?.owner === owner) return held.claim.token
+    const ends = ending.get(id)
+    if (held?.owner === owner && ends === undefined) return held.claim.token
+    ending.delete(id)
     if (held === undefined) yield* store.add([Task.makeNew({ id, description: id })])
     else {
-      const usage = {}
+      const { task, token } = held.claim
       yield* store.settle([
-        { _tag: "Release", taskId: held.claim.task.id, token: held.claim.token, reason: "", ...usage }
+        ends === "Retry"
+          ? { _tag: "Retry", taskId: task.id, token, feedback: "", delay: Duration.zero }
+          : { _tag: "Release", taskId: task.id, token, reason: "" }
       ])
     }
     const [claim] = yield* store.claim({ limit: 1, owner: `${owner}`, lease: Duration.days(1000) })
@@ -75,7 +81,10 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
   ): Effect.fn.Return<Run, ClaudeError, Scope.Scope> {
     const owner = workers++
     const scope = yield* Scope.fork(yield* Scope.Scope)
-    const { isInBatch, send } = yield* Scope.provide(Send.make(api, journal, { gather: "1 second", ...options }), scope)
+    const { isInBatch, send } = yield* Scope.provide(
+      Send.make(api, { attempts: store.attempts, batches: journal }, { gather: "1 second", ...options }),
+      scope
+    )
     const describe = (id: string, options: Partial<About>) =>
       Effect.map(leaseOf(id, owner), (leaseToken) => about(id, { leaseToken, ...options }))
     return {
@@ -91,7 +100,14 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
     }
   })
   /** How many requests were looked for in the journal. Those that are not in it are part of the next batch. */
-  return { journal, store, leaseOf, start, looked: () => looked }
+  return {
+    journal,
+    store,
+    leaseOf,
+    start,
+    looked: () => looked,
+    endAttempt: (id: string, as: "Release" | "Retry") => void ending.set(id, as)
+  }
 })
 
 /** Lets time pass in steps, because what follows from one step sets the timers of the next. */

@@ -1,16 +1,15 @@
 import type { NewBatch } from "@baton/core/BatchJournal"
 import * as Budget from "@baton/core/Budget"
-import * as Usage from "@baton/core/Usage"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import { ClaudeError } from "../../ClaudeError.ts"
+import type { ClaudeError } from "../../ClaudeError.ts"
 import { type BatchApi, namedRequest } from "./batchApi.ts"
 import * as BatchBody from "./batchBody.ts"
 import { withReason } from "./batchResult.ts"
 import type { Journal } from "./journal.ts"
-import type { BatchLimits, PendingRequest, PendingRequests } from "./pendingRequests.ts"
+import { type BatchLimits, leaseLost, type PendingRequest, type PendingRequests } from "./pendingRequests.ts"
 
 /** The batches of this run, which one fiber creates (`submit`) and another one follows (the poller). */
 export interface BatchRuns {
@@ -205,15 +204,6 @@ const begin = Effect.fnUntraced(function* (
   for (const { hold } of recorded) hold?.moveTo("journal")
   return recorded
 })
-
-/** The attempt is cut off, and another worker makes the request. */
-const leaseLost = () =>
-  new ClaudeError({
-    reason: "Failed",
-    type: "lease_lost",
-    message: "The lease of the task ended before its request was sent.",
-    usage: Usage.zero
-  })
 
 /** Whether the error means for certain that the batch does not exist. */
 const isRefusal = ({ reason, status }: ClaudeError): boolean =>

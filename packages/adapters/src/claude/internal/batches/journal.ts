@@ -61,7 +61,8 @@ const toClaudeError = ({ cause, message }: TaskStoreError): ClaudeError =>
     ...(cause === undefined ? undefined : { cause })
   })
 
-const waiting = <A>(effect: Effect.Effect<A, TaskStoreError>): Effect.Effect<A, ClaudeError> =>
+/** Reads or writes the store, and waits while it is unavailable. */
+export const waiting = <A>(effect: Effect.Effect<A, TaskStoreError>): Effect.Effect<A, ClaudeError> =>
   effect.pipe(
     Effect.retry({ schedule: reconnect, while: ({ reason }) => reason === "Unavailable" }),
     Effect.mapError(toClaudeError)

@@ -1,5 +1,6 @@
 import type { LeaseToken } from "@baton/core/Attempt"
 import type { TaskId } from "@baton/core/Task"
+import type { Lease } from "@baton/core/TaskStore"
 import * as Budget from "@baton/core/Budget"
 import * as Usage from "@baton/core/Usage"
 import * as Deferred from "effect/Deferred"
@@ -44,7 +45,8 @@ export interface PendingRequests {
   /**
    * Waits for the reply to a request: from the journal, from the batch that it is in, or from the next batch. A request that is repeated in
    * one process is a new request, because its first reply was unusable; the first such request of a later process resumes the
-   * one in the journal. The same rule distinguishes the votes of a quorum.
+   * one in the journal, and so does that of an attempt that follows one which lost its lease. The same rule distinguishes the votes of
+   * a quorum.
    */
   readonly send: (request: MessageRequest, about: About, grant: Grant) => Effect.Effect<Reply, ClaudeError>
   readonly waitingFor: (key: string) => PendingRequest | undefined
@@ -81,6 +83,8 @@ export interface BatchLimits {
 
 interface Options {
   readonly journal: Journal
+  /** Whether the attempt that had this lease ended without a result, so that its replies are not known to be unusable. */
+  readonly endedWithoutResult: (lease: Lease) => Effect.Effect<boolean, ClaudeError>
   readonly prices: PriceTable
   readonly now: () => number
   /** Called when there is a new batch to follow. */
@@ -96,16 +100,36 @@ export const sentAgain = () =>
     usage: Usage.zero
   })
 
-export const make = ({ journal, now, onJoined, prices }: Options): PendingRequests => {
+/** The attempt is cut off, and another one makes the request. */
+export const leaseLost = () =>
+  new ClaudeError({
+    reason: "Failed",
+    type: "lease_lost",
+    message: "The lease of the task ended before its request was answered.",
+    usage: Usage.zero
+  })
+
+export const make = ({ endedWithoutResult, journal, now, onJoined, prices }: Options): PendingRequests => {
   const waiting = new Map<string, PendingRequest>()
   const unsent = new Map<string, PendingRequest>()
-  /** Keys whose reply this process has received, and does not want a second time. */
-  const delivered = new Set<string>()
+  /** Keys whose reply this process has received, and does not want a second time, with the lease of the attempt that has it. */
+  const delivered = new Map<string, Lease>()
   const hasUnsent = Latch.makeUnsafe(false)
   let latestAt = 0
   let unsentBytes = 0
 
-  const isTaken = (key: string) => waiting.has(key) || delivered.has(key)
+  /** Whether a fiber waits for a key or has its reply. One of an attempt whose lease has passed to this one does not count. */
+  const isTaken = (key: string, lease: Lease) => {
+    const other = waiting.get(key)
+    return (other !== undefined && !hasPassed(other, lease)) || delivered.has(key)
+  }
+
+  /** Forgets that a key was delivered, to an attempt that may not have used the reply. */
+  const forgetUnused = Effect.fnUntraced(function* (key: string, lease: Lease): Effect.fn.Return<void, ClaudeError> {
+    const earlier = delivered.get(key)
+    if (earlier === undefined || !hasPassed(earlier, lease) || !(yield* endedWithoutResult(earlier))) return
+    if (delivered.get(key) === earlier) delivered.delete(key)
+  })
 
   const addUnsent = (pending: PendingRequest, at: number) => {
     unsent.set(pending.key, pending)
@@ -113,8 +137,11 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     latestAt = at
   }
 
-  const removeUnsent = ({ bytes, key }: PendingRequest) => {
-    if (unsent.delete(key)) unsentBytes -= bytes
+  const removeUnsent = (pending: PendingRequest) => {
+    if (unsent.get(pending.key) === pending) {
+      unsent.delete(pending.key)
+      unsentBytes -= pending.bytes
+    }
     if (unsent.size === 0) hasUnsent.closeUnsafe()
   }
 
@@ -143,9 +170,11 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
 
   const isKnown = Effect.fnUntraced(function* (request: MessageRequest, about: About) {
     const identity = identify(request, about)
+    const lease = leaseOf(about)
     for (let ordinal = 0; ; ordinal++) {
       const key = customId(identity, ordinal)
-      if (isTaken(key)) continue
+      yield* forgetUnused(key, lease)
+      if (isTaken(key, lease)) continue
       const found = read({ request, taskId: about.taskId }, about, yield* journal.find({ key, taskId: about.taskId }))
       if (found !== "other") return found !== "none"
     }
@@ -163,9 +192,11 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     // It is recognised without a lower maximum, which depends on the rest of a budget.
     const identity = identify(asked, about)
     const request = granted(asked, grant)
+    const lease = leaseOf(about)
     for (let ordinal = 0; ; ordinal++) {
       const key = customId(identity, ordinal)
-      if (isTaken(key)) continue
+      yield* forgetUnused(key, lease)
+      if (isTaken(key, lease)) continue
       const reply = Deferred.makeUnsafe<Reply, ClaudeError>()
       const pending: PendingRequest = {
         ...{ key, request, taskId, queue, token, hold, isResumed, reply, onSend },
@@ -173,12 +204,17 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
         run: undefined
       }
       started.pending = pending
+      const outdated = waiting.get(key)
       waiting.set(key, pending)
+      if (outdated !== undefined) {
+        removeUnsent(outdated)
+        failWith([outdated], leaseLost())
+      }
       const entry = yield* journal.take({ key, taskId })
       const found = read(pending, about, entry)
       if (found === "other") {
         waiting.delete(key)
-        delivered.add(key)
+        delivered.set(key, lease)
       } else if (found === "none") {
         if (isResumed) return yield* Effect.fail(sentAgain())
         addUnsent(pending, now())
@@ -212,8 +248,8 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
           Effect.sync(() => {
             const { pending } = started
             if (pending === undefined) return
-            if (exit._tag === "Success") delivered.add(pending.key)
-            waiting.delete(pending.key)
+            if (exit._tag === "Success") delivered.set(pending.key, leaseOf(about))
+            if (waiting.get(pending.key) === pending) waiting.delete(pending.key)
             removeUnsent(pending)
           })
       )
@@ -288,3 +324,8 @@ export const make = ({ journal, now, onJoined, prices }: Options): PendingReques
     awaitUnsent: hasUnsent.await
   }
 }
+
+const leaseOf = ({ leaseToken, taskId }: About): Lease => ({ taskId, token: leaseToken })
+
+/** Whether `to` is a later lease of the same task. */
+const hasPassed = (lease: Lease, to: Lease): boolean => lease.taskId === to.taskId && lease.token < to.token

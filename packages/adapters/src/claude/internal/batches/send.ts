@@ -1,4 +1,5 @@
 import type { BatchJournal } from "@baton/core/BatchJournal"
+import type { TaskStore } from "@baton/core/TaskStore"
 import * as Usage from "@baton/core/Usage"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -28,6 +29,12 @@ export interface Options {
 /** The API's limit, of the whole body in UTF-8. */
 const maxBytes = 256_000_000
 
+/** What a store keeps of requests in batches and of the attempts that made them. */
+export interface BatchStore {
+  readonly batches: BatchJournal
+  readonly attempts: TaskStore["Service"]["attempts"]
+}
+
 /** How requests are sent, and recognised when they were sent before. */
 export interface Sending extends Pick<ClaudeClientService, "send"> {
   readonly isInBatch: NonNullable<ClaudeClientService["isInBatch"]>
@@ -36,7 +43,7 @@ export interface Sending extends Pick<ClaudeClientService, "send"> {
 /** Sends requests in batches. The fibers that create and follow batches run until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   api: BatchApi,
-  batches: BatchJournal,
+  { attempts, batches }: BatchStore,
   options: Options = {}
 ): Effect.fn.Return<Sending, never, Scope.Scope> {
   const clock = yield* Clock.Clock
@@ -45,6 +52,11 @@ export const make = Effect.fnUntraced(function* (
   const changed = Latch.makeUnsafe(false)
   const pending = PendingRequests.make({
     journal,
+    endedWithoutResult: ({ taskId, token }) =>
+      Effect.map(Journal.waiting(attempts(taskId)), (all) => {
+        const outcome = all.find((attempt) => attempt.token === token)?.outcome
+        return outcome === "lease_expired" || outcome === "released"
+      }),
     prices,
     now: () => clock.currentTimeMillisUnsafe(),
     onJoined: () => void changed.openUnsafe()
