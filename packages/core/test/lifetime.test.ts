@@ -12,6 +12,7 @@ import {
   Verifier
 } from "@baton/core"
 import { tasks, yields } from "./harness.ts"
+import { isOfTestClock } from "./testClockWarnings.ts"
 
 /** An orchestrator whose parts record when they are closed, next to the events of its runs. */
 const recorded = Effect.fnUntraced(function* (
@@ -116,6 +117,7 @@ describe("Orchestrator.layerWorker", () => {
   ) {
     const lines: Array<string> = []
     const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+      if (isOfTestClock(message)) return
       lines.push(`${logLevel}: ${Array.isArray(message) ? message.map(String).join(" ") : String(message)}`)
     })
     const { layer, log, started } = yield* recorded({ execute })

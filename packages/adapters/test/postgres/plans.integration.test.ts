@@ -183,15 +183,13 @@ const Explained = Schema.decodeUnknownEffect(
 const many = 200_000
 
 describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with hundreds of thousands of tasks", () => {
-  it.live(
-    "claims, sweeps and looks for work in a queue by an index, whatever other queues contain",
-    () =>
-      Effect.gen(function* () {
-        const server = yield* Postgres.temporary()
-        yield* open({ url: server.url, schema: "baton" })
-        const sql = yield* client(server.url)
-        // Everything of the other queue comes first: its priorities, its times, and the ends of its leases.
-        yield* sql.unsafe(`INSERT INTO baton.tasks
+  it.live("claims, sweeps and looks for work in a queue by an index, whatever other queues contain", () =>
+    Effect.gen(function* () {
+      const server = yield* Postgres.temporary()
+      yield* open({ url: server.url, schema: "baton" })
+      const sql = yield* client(server.url)
+      // Everything of the other queue comes first: its priorities, its times, and the ends of its leases.
+      yield* sql.unsafe(`INSERT INTO baton.tasks
           (seq, queue, status, priority, available_at, blockers, parent, attempts, requeues, verified, updated_at, token,
             lease, lease_until, owner, claim_call, started_at)
           SELECT n, CASE WHEN n > ${many - 20} THEN 'small' ELSE 'big' END, status,
@@ -202,45 +200,44 @@ describe.skipIf(!Postgres.isInstalled())("a PostgreSQL store with hundreds of th
               CASE WHEN n % 4 = 0 THEN 1 END AS lease
             FROM generate_series(1, ${many}) n
           ) AS new`)
-        yield* sql.unsafe(`INSERT INTO baton.task_inputs (seq, id, description, created_at)
+      yield* sql.unsafe(`INSERT INTO baton.task_inputs (seq, id, description, created_at)
           SELECT seq, seq::text, 'Do it.', now() FROM baton.tasks WHERE queue = 'small' OR seq <= 10000`)
-        yield* sql.unsafe("ANALYZE baton.tasks, baton.task_inputs")
-        const statements = Statements.make(Names.make("baton"))
+      yield* sql.unsafe("ANALYZE baton.tasks, baton.task_inputs")
+      const statements = Statements.make(Names.make("baton"))
 
-        // With the settings of a store's own connections, and with those of a pooler's.
-        const own = yield* ownConnection(server.url, "baton")
-        for (const connection of [own, sql]) {
-          /** The number of pages that a statement reads. */
-          const pages = Effect.fnUntraced(function* (statement: string, types: string, values: string) {
-            const [row] = yield* connection.withTransaction(
-              Effect.gen(function* () {
-                yield* connection.unsafe(`PREPARE statement (${types}) AS ${statement}`)
-                const rows = yield* connection.unsafe<Record<string, unknown>>(
-                  `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE statement (${values})`
-                )
-                yield* connection.unsafe("DEALLOCATE statement")
-                return rows
-              })
-            )
-            const [explained] = yield* Explained(row?.["QUERY PLAN"])
-            assert.ok(explained)
-            return explained.Plan["Shared Hit Blocks"] + explained.Plan["Shared Read Blocks"]
-          })
-          for (const queue of ["small", "big", "none"]) {
-            const outlook = yield* pages(statements.outlook, `${text}, ${int}`, `'${queue}', 1`)
-            assert.isBelow(outlook, 200, `outlook of ${queue}`)
-            const types = `${int}, ${text}, ${number}, ${number}, ${text}, ${int}`
-            const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}', 1`)
-            assert.isBelow(claim, 400, `claim from ${queue}`)
-            const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}, ${number}, ${int}`
-            const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}', 6, 1`)
-            if (queue !== "big") assert.isBelow(reclaimed, 400, `reclaim from ${queue}`)
-            const sweep = `${number}, ${int}, ${text}, ${text}, ${text}, ${int}, ${text}, ${text}`
-            const swept = yield* pages(statements.sweep, sweep, `3, 2, 'a', 'b', '${queue}', 1, 'c', 'd'`)
-            assert.isBelow(swept, 400, `sweep of ${queue}`)
-          }
+      // With the settings of a store's own connections, and with those of a pooler's.
+      const own = yield* ownConnection(server.url, "baton")
+      for (const connection of [own, sql]) {
+        /** The number of pages that a statement reads. */
+        const pages = Effect.fnUntraced(function* (statement: string, types: string, values: string) {
+          const [row] = yield* connection.withTransaction(
+            Effect.gen(function* () {
+              yield* connection.unsafe(`PREPARE statement (${types}) AS ${statement}`)
+              const rows = yield* connection.unsafe<Record<string, unknown>>(
+                `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE statement (${values})`
+              )
+              yield* connection.unsafe("DEALLOCATE statement")
+              return rows
+            })
+          )
+          const [explained] = yield* Explained(row?.["QUERY PLAN"])
+          assert.ok(explained)
+          return explained.Plan["Shared Hit Blocks"] + explained.Plan["Shared Read Blocks"]
+        })
+        for (const queue of ["small", "big", "none"]) {
+          const outlook = yield* pages(statements.outlook, `${text}, ${int}`, `'${queue}', 1`)
+          assert.isBelow(outlook, 200, `outlook of ${queue}`)
+          const types = `${int}, ${text}, ${number}, ${number}, ${text}, ${int}`
+          const claim = yield* pages(statements.claim, types, `2, 'w', 1000, 5, '${queue}', 1`)
+          assert.isBelow(claim, 400, `claim from ${queue}`)
+          const reclaim = `${text}, ${numbers}, ${number}, ${int}, ${text}, ${number}, ${int}`
+          const reclaimed = yield* pages(statements.reclaim, reclaim, `'w', '{5}', 1000, 9, '${queue}', 6, 1`)
+          if (queue !== "big") assert.isBelow(reclaimed, 400, `reclaim from ${queue}`)
+          const sweep = `${number}, ${int}, ${text}, ${text}, ${text}, ${int}, ${text}, ${text}`
+          const swept = yield* pages(statements.sweep, sweep, `3, 2, 'a', 'b', '${queue}', 1, 'c', 'd'`)
+          assert.isBelow(swept, 400, `sweep of ${queue}`)
         }
-      }),
-    300_000
+      }
+    })
   )
 })

@@ -112,7 +112,7 @@ describe("the recipes for agents", () => {
 
 describe("--cost-from", () => {
   const live = (name: string, test: (dir: Effect.Success<ReturnType<typeof prepared>>) => Effect.Effect<void>) =>
-    it.live(name, () => Effect.flatMap(prepared("opencode"), test), 60_000)
+    it.live(name, () => Effect.flatMap(prepared("opencode"), test))
 
   const command = ["run", "tasks.txt", "--no-verify", "-j", "1", "--exec", "opencode run --format json"]
   const costs = ["--cost-from", "$..part.cost"]

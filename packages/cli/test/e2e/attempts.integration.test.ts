@@ -6,7 +6,7 @@ import { baton, folder, list } from "./baton.ts"
 
 /** A test of the built program, in its own folder. */
 const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test), 60_000)
+  it.live(name, () => Effect.flatMap(folder, test))
 
 describe("baton show", () => {
   live("shows the output and the verdict of each attempt, and the difference to the one before", (dir) =>

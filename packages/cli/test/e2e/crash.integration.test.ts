@@ -18,59 +18,56 @@ const outcomes = (cwd: string, id: string) =>
   )
 
 describe("a killed run", () => {
-  it.live(
-    "loses no task and settles none twice after three kills at random times",
-    () =>
-      Effect.gen(function* () {
-        const seed = (yield* Effect.sync(() => process.pid)) % 100_000
-        const random = seeded(seed)
-        const count = 50
-        const dir = yield* folder
-        const tasks = Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: "x".repeat(index) }))
-        dir.write(
-          "tasks.jsonl",
-          tasks.map((task) => JSON.stringify(task.description === "" ? { ...task, description: "-" } : task)).join("\n")
-        )
-        const args = [
-          "run",
-          "tasks.jsonl",
-          "--shell",
-          "echo $BATON_TASK_ID >> executions; wc -c",
-          "--verify",
-          "grep -q [0-9]"
-        ]
-        // A task can be in progress at each of the three kills.
-        const options = ["-j", "4", "--max-attempts", "4", "--lease", "2s", "--output", "ndjson"]
-        for (let killed = 0; killed < 3; killed++) {
-          const run = yield* start(dir.path, [...args, ...options])
-          const after = 2 + Math.floor(random() * 8)
-          for (let completed = 0; completed < after; completed++) yield* run.event("TaskCompleted")
-          yield* run.kill("SIGKILL")
-          assert.strictEqual((yield* run.ended).signal, "SIGKILL")
-        }
-        const last = yield* baton(dir.path, [...args, ...options])
-        assert.strictEqual(last.code, 0, `seed ${seed}: ${last.stderr}`)
+  it.live("loses no task and settles none twice after three kills at random times", () =>
+    Effect.gen(function* () {
+      const seed = (yield* Effect.sync(() => process.pid)) % 100_000
+      const random = seeded(seed)
+      const count = 50
+      const dir = yield* folder
+      const tasks = Array.from({ length: count }, (_, index) => ({ id: `t${index}`, description: "x".repeat(index) }))
+      dir.write(
+        "tasks.jsonl",
+        tasks.map((task) => JSON.stringify(task.description === "" ? { ...task, description: "-" } : task)).join("\n")
+      )
+      const args = [
+        "run",
+        "tasks.jsonl",
+        "--shell",
+        "echo $BATON_TASK_ID >> executions; wc -c",
+        "--verify",
+        "grep -q [0-9]"
+      ]
+      // A task can be in progress at each of the three kills.
+      const options = ["-j", "4", "--max-attempts", "4", "--lease", "2s", "--output", "ndjson"]
+      for (let killed = 0; killed < 3; killed++) {
+        const run = yield* start(dir.path, [...args, ...options])
+        const after = 2 + Math.floor(random() * 8)
+        for (let completed = 0; completed < after; completed++) yield* run.event("TaskCompleted")
+        yield* run.kill("SIGKILL")
+        assert.strictEqual((yield* run.ended).signal, "SIGKILL")
+      }
+      const last = yield* baton(dir.path, [...args, ...options])
+      assert.strictEqual(last.code, 0, `seed ${seed}: ${last.stderr}`)
 
-        const stored = yield* list(dir.path)
-        assert.strictEqual(stored.length, count)
-        const executions = dir.lines("executions")
-        for (const task of stored) {
-          assert.strictEqual(task.status, "completed", `seed ${seed}: ${task.id}`)
-          assert.strictEqual(task.result?.trim(), String(task.description.length))
-          // A task has a second attempt only if a kill interrupted the first one.
-          const executed = executions.filter((id) => id === task.id).length
-          assert.isAtLeast(executed, 1)
-          assert.isAtMost(executed, task.attempts)
-          if (task.attempts === 1) continue
-          const ends = yield* outcomes(dir.path, task.id)
-          assert.deepStrictEqual(
-            ends,
-            [...Array.from({ length: task.attempts - 1 }, () => "lease_expired"), "completed"],
-            `seed ${seed}: ${task.id}`
-          )
-        }
-      }),
-    120_000
+      const stored = yield* list(dir.path)
+      assert.strictEqual(stored.length, count)
+      const executions = dir.lines("executions")
+      for (const task of stored) {
+        assert.strictEqual(task.status, "completed", `seed ${seed}: ${task.id}`)
+        assert.strictEqual(task.result?.trim(), String(task.description.length))
+        // A task has a second attempt only if a kill interrupted the first one.
+        const executed = executions.filter((id) => id === task.id).length
+        assert.isAtLeast(executed, 1)
+        assert.isAtMost(executed, task.attempts)
+        if (task.attempts === 1) continue
+        const ends = yield* outcomes(dir.path, task.id)
+        assert.deepStrictEqual(
+          ends,
+          [...Array.from({ length: task.attempts - 1 }, () => "lease_expired"), "completed"],
+          `seed ${seed}: ${task.id}`
+        )
+      }
+    })
   )
 
   it.live("an output saved before the kill is verified by the next run without executing the task again", () =>

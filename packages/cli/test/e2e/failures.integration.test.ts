@@ -4,7 +4,7 @@ import { baton, folder, list } from "./baton.ts"
 
 /** A test of the built program, in its own folder. */
 const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test), 60_000)
+  it.live(name, () => Effect.flatMap(folder, test))
 
 const once = ["--no-verify", "--max-attempts", "1"]
 

@@ -8,7 +8,7 @@ type Dir = Effect.Success<typeof folder>
 
 /** A test of the built program, in its own folder. */
 const live = (name: string, test: (dir: Dir) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test), 90_000)
+  it.live(name, () => Effect.flatMap(folder, test))
 
 const unverified = ["--exec", "cat", "--no-verify"]
 

@@ -7,7 +7,7 @@ type Dir = Effect.Success<typeof folder>
 
 /** A test of the built program, in its own folder. */
 const live = (name: string, test: (dir: Dir) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test), 90_000)
+  it.live(name, () => Effect.flatMap(folder, test))
 
 const run = (dir: Dir, template: string, ...args: ReadonlyArray<string>) =>
   baton(dir.path, ["run", "books.csv", "--template", template, "--exec", "cat", "--no-verify", "-j", "1", ...args])

@@ -124,54 +124,49 @@ describe("baton export", () => {
     })
   )
 
-  it.live(
-    "joins the columns with the typed fields of a structured extraction (--output-schema)",
-    () =>
-      Effect.gen(function* () {
-        const dir = yield* folder
-        dir.write("items.csv", csv)
-        dir.write("item.schema.json", JSON.stringify(itemSchema))
-        const server = yield* Server.make({
-          script: ({ body }) => {
-            const [, digits = ""] = /Item (\d+)/.exec(lastText(body)) ?? []
-            return reply(
-              JSON.stringify({ name: `Item ${digits}`, position: Number(digits), isEven: Number(digits) % 2 === 0 })
-            )
-          }
-        })
-        const run = yield* baton(
-          dir.path,
-          [
-            ...["run", "items.csv", "--template", "Extract from: {{title}}", "--executor", "claude"],
-            ...["--output-schema", "item.schema.json", "--no-verify", "-j", "16"]
-          ],
-          { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
-        )
-        assert.strictEqual(run.code, 0, run.stderr)
-        for (const file of ["out.csv", "out.parquet"]) {
-          const { code, stderr } = yield* baton(dir.path, ["export", "-o", file])
-          assert.strictEqual(code, 0, stderr)
+  it.live("joins the columns with the typed fields of a structured extraction (--output-schema)", () =>
+    Effect.gen(function* () {
+      const dir = yield* folder
+      dir.write("items.csv", csv)
+      dir.write("item.schema.json", JSON.stringify(itemSchema))
+      const server = yield* Server.make({
+        script: ({ body }) => {
+          const [, digits = ""] = /Item (\d+)/.exec(lastText(body)) ?? []
+          return reply(
+            JSON.stringify({ name: `Item ${digits}`, position: Number(digits), isEven: Number(digits) % 2 === 0 })
+          )
         }
-        const rows = yield* readTable(dir.read("out.csv"), ",")
-        assert.deepStrictEqual(
-          rows.map((row) => [...columns, "result.name", "result.position"].map((column) => row[column])),
-          sourceRows.map((row, index) => row.concat(`Item ${index}`, `${index}`))
-        )
-        const parquet = `'${join(dir.path, "out.parquet")}'`
-        const types = yield* query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${parquet})`)
-        const typeOf = new Map(types.map((row) => [row["column_name"], row["column_type"]]))
-        assert.deepStrictEqual(
-          [...columns, "result.name", "result.position", "result.isEven"].map((name) => typeOf.get(name)),
-          [...columns.map(() => "VARCHAR"), "VARCHAR", "BIGINT", "BOOLEAN"]
-        )
-        const stored = yield* query(
-          `SELECT sku, "result.position" AS position, "result.isEven" AS even FROM ${parquet}`
-        )
-        assert.deepStrictEqual(
-          stored.map(({ even, position, sku }) => [sku, position, even]),
-          sourceRows.map(([sku], index) => [sku ?? "", `${index}`, index % 2 === 0])
-        )
-      }),
-    180_000
+      })
+      const run = yield* baton(
+        dir.path,
+        [
+          ...["run", "items.csv", "--template", "Extract from: {{title}}", "--executor", "claude"],
+          ...["--output-schema", "item.schema.json", "--no-verify", "-j", "16"]
+        ],
+        { ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: server.url }
+      )
+      assert.strictEqual(run.code, 0, run.stderr)
+      for (const file of ["out.csv", "out.parquet"]) {
+        const { code, stderr } = yield* baton(dir.path, ["export", "-o", file])
+        assert.strictEqual(code, 0, stderr)
+      }
+      const rows = yield* readTable(dir.read("out.csv"), ",")
+      assert.deepStrictEqual(
+        rows.map((row) => [...columns, "result.name", "result.position"].map((column) => row[column])),
+        sourceRows.map((row, index) => row.concat(`Item ${index}`, `${index}`))
+      )
+      const parquet = `'${join(dir.path, "out.parquet")}'`
+      const types = yield* query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${parquet})`)
+      const typeOf = new Map(types.map((row) => [row["column_name"], row["column_type"]]))
+      assert.deepStrictEqual(
+        [...columns, "result.name", "result.position", "result.isEven"].map((name) => typeOf.get(name)),
+        [...columns.map(() => "VARCHAR"), "VARCHAR", "BIGINT", "BOOLEAN"]
+      )
+      const stored = yield* query(`SELECT sku, "result.position" AS position, "result.isEven" AS even FROM ${parquet}`)
+      assert.deepStrictEqual(
+        stored.map(({ even, position, sku }) => [sku, position, even]),
+        sourceRows.map(([sku], index) => [sku ?? "", `${index}`, index % 2 === 0])
+      )
+    })
   )
 })
