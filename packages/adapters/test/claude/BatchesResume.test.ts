@@ -192,6 +192,28 @@ describe("a request is repeated", () => {
     )
   }
 
+  it.effect(
+    "by the attempt that follows one which lost its lease while it was looked for: only that attempt sends it",
+    () =>
+      Effect.gen(function* () {
+        const { batches, end, endAttempt, holdNextTake, start } = yield* fixture()
+        const { ask } = yield* start()
+        const held = holdNextTake()
+        const first = yield* ask("one")
+        yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+        endAttempt("one", "Release")
+        const second = yield* ask("one", { idempotencyKey: "one/2" })
+        yield* Effect.repeat(Effect.yieldNow, { times: 20 })
+        yield* held.open
+        assert.strictEqual((yield* failure(first))?.type, "lease_lost")
+        yield* gather
+        end()
+        yield* poll
+        assert.strictEqual(yield* text(second), "Echo: one")
+        assert.lengthOf(batches(), 1)
+      })
+  )
+
   it.effect("in a later run: it does not get the rejected answer", () =>
     Effect.gen(function* () {
       let n = 0

@@ -1,6 +1,6 @@
 import type { ClaudeClient, ClaudeError, MessageRequest, Reply } from "@baton/adapters/claude"
 import { Attempt, Task, TaskStore } from "@baton/core"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Latch, Layer, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { BatchApi } from "../../../src/claude/internal/batches/batchApi.ts"
 import * as Send from "../../../src/claude/internal/batches/send.ts"
@@ -46,9 +46,16 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
   const store = Context.get(yield* Layer.build(TaskStore.layerMemory), TaskStore.TaskStore)
   const stored = yield* Effect.orDie(Effect.fromNullishOr(store.batches))
   let looked = 0
+  let heldTake: Latch.Latch | undefined
   const journal: typeof stored = {
     ...stored,
-    take: (requests) => Effect.tap(stored.take(requests), () => Effect.sync(() => (looked += requests.length)))
+    take: (requests) =>
+      Effect.suspend(() => {
+        const held = heldTake
+        heldTake = undefined
+        const take = Effect.tap(stored.take(requests), () => Effect.sync(() => (looked += requests.length)))
+        return held === undefined ? take : Effect.andThen(held.await, take)
+      })
   }
   const leases = new Map<string, { readonly owner: number; readonly claim: TaskStore.Claim }>()
   /** The tasks whose current attempt ends before the next request. */
@@ -99,13 +106,16 @@ export const workersOf = Effect.fnUntraced(function* (api: BatchApi) {
       stop: Scope.close(scope, Exit.void)
     }
   })
-  /** How many requests were looked for in the journal. Those that are not in it are part of the next batch. */
   return {
     journal,
     store,
     leaseOf,
     start,
+    /** How many requests were looked for in the journal. Those that are not in it are part of the next batch. */
     looked: () => looked,
+    /** The next request is not looked for before the latch is open. */
+    holdNextTake: () => (heldTake = Latch.makeUnsafe(false)),
+    /** The current attempt at a task ends like this before the next request. */
     endAttempt: (id: string, as: "Release" | "Retry") => void ending.set(id, as)
   }
 })

@@ -211,6 +211,8 @@ export const make = ({ endedWithoutResult, journal, now, onJoined, prices }: Opt
         failWith([outdated], leaseLost())
       }
       const entry = yield* journal.take({ key, taskId })
+      // Another attempt has taken its place meanwhile, so its reply has failed.
+      if (waiting.get(key) !== pending) return pending
       const found = read(pending, about, entry)
       if (found === "other") {
         waiting.delete(key)
