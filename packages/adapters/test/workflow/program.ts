@@ -48,7 +48,8 @@ const worker = (queue: typeof First) =>
         yield* Effect.sleep(work)
         return { n: n + 1 }
       }),
-    { concurrency, leaseDuration: "3 seconds", onEnd: "log" }
+    // Longer than a process waits for a busy machine: a lease that ends earlier repeats a step although its runner lives.
+    { concurrency, leaseDuration: "15 seconds", onEnd: "log" }
   )
 
 const engine =

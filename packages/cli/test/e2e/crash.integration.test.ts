@@ -37,8 +37,8 @@ describe("a killed run", () => {
         "--verify",
         "grep -q [0-9]"
       ]
-      // A task can be in progress at each of the three kills.
-      const options = ["-j", "4", "--max-attempts", "4", "--lease", "2s", "--output", "ndjson"]
+      // A task can be in progress at each of the three kills, and lose its lease on a busy machine.
+      const options = ["-j", "4", "--max-attempts", "20", "--lease", "2s", "--output", "ndjson"]
       for (let killed = 0; killed < 3; killed++) {
         const run = yield* start(dir.path, [...args, ...options])
         const after = 2 + Math.floor(random() * 8)

@@ -46,8 +46,8 @@ describe("a pipeline", () => {
       // Enough for three quarters of the tasks, and the reservations of the runs that are killed.
       const limit = cost * (tasks * 0.75 + kills * 4)
       dir.write("report.yaml", pipeline(limit))
-      // A task can be under way at every kill.
-      const attempts = ["--max-attempts", String(kills + 3)]
+      // A task can be under way at every kill, and lose its lease on a busy machine.
+      const attempts = ["--max-attempts", String(kills + 20)]
       const args = ["run", "report.yaml", "-j", "4", "--lease", "2s", "--output", "ndjson", ...attempts]
       const each = Math.max(1, Math.floor((tasks * 0.6) / kills))
       const random = (n: number) => (n * 7919) % each
