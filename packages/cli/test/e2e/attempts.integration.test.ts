@@ -1,12 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmodSync } from "node:fs"
 import { join } from "node:path"
-import { baton, folder, list } from "./baton.ts"
-
-/** A test of the built program, in its own folder. */
-const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test))
+import { baton, type Folder, list, live } from "./baton.ts"
 
 describe("baton show", () => {
   live("shows the output and the verdict of each attempt, and the difference to the one before", (dir) =>
@@ -42,7 +38,7 @@ describe("baton show", () => {
 })
 
 describe("an output that was not verified", () => {
-  const first = (dir: Effect.Success<typeof folder>) =>
+  const first = (dir: Folder) =>
     Effect.gen(function* () {
       dir.write("tasks.txt", "a\n")
       // A program that exists, and cannot be started.
@@ -52,7 +48,7 @@ describe("an output that was not verified", () => {
       assert.strictEqual((yield* baton(dir.path, old)).code, 1)
       assert.deepStrictEqual(dir.lines("executions"), ["old"])
     })
-  const again = (dir: Effect.Success<typeof folder>, name: string, ...flags: ReadonlyArray<string>) =>
+  const again = (dir: Folder, name: string, ...flags: ReadonlyArray<string>) =>
     baton(dir.path, ["run", "--shell", `echo ${name} >> executions; echo ${name}`, "--verify", "true", ...flags])
 
   live("is made again by another command, and the run says so", (dir) =>

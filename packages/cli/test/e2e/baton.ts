@@ -1,3 +1,4 @@
+import { it } from "@effect/vitest"
 import { Effect, Queue, Schema, type Scope } from "effect"
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -51,6 +52,13 @@ export const folder = Effect.acquireRelease(
   }),
   ({ path }) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
+
+/** The temporary folder of a test. */
+export type Folder = Effect.Success<typeof folder>
+
+/** A test of the built program, in its own folder. */
+export const live = (name: string, test: (dir: Folder) => Effect.Effect<void>) =>
+  it.live(name, () => Effect.flatMap(folder, test))
 
 /** Starts the built `baton`; it is killed when the scope closes. */
 export const start = (

@@ -1,10 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import { baton, folder, list } from "./baton.ts"
-
-/** A test of the built program, in its own folder. */
-const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test))
+import { baton, type Folder, list, live } from "./baton.ts"
 
 const once = ["--no-verify", "--max-attempts", "1"]
 
@@ -51,7 +47,7 @@ describe("a run with --quiet", () => {
 })
 
 describe("the exit code of a program", () => {
-  const run = (dir: Effect.Success<typeof folder>, ...args: ReadonlyArray<string>) =>
+  const run = (dir: Folder, ...args: ReadonlyArray<string>) =>
     baton(dir.path, ["run", "tasks.txt", ...args, "--retry-delay", "10ms"])
 
   live("ends the attempts of a task if --permanent-exit-codes contains it", (dir) =>

@@ -1,10 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import { baton, folder } from "./baton.ts"
-
-/** A test of the built program, in its own folder. */
-const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test))
+import { baton, type Folder, live } from "./baton.ts"
 
 const run = ["run", "tasks.txt", "--no-verify"]
 
@@ -72,7 +68,7 @@ describe("the program of a hook", () => {
 })
 
 describe("--log-level", () => {
-  const logged = (dir: Effect.Success<typeof folder>, level: string) =>
+  const logged = (dir: Folder, level: string) =>
     Effect.gen(function* () {
       const memory = ["--store", "memory:", "--log-level", level, "--exec", "cat"]
       const { code, stderr } = yield* baton(dir.path, [...run, ...memory])

@@ -1,14 +1,8 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync } from "node:fs"
-import { baton, folder, list } from "./baton.ts"
+import { baton, list, live } from "./baton.ts"
 import * as tmux from "./tmux.ts"
-
-type Dir = Effect.Success<typeof folder>
-
-/** A test of the built program, in its own folder. */
-const live = (name: string, test: (dir: Dir) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test))
 
 const unverified = ["--exec", "cat", "--no-verify"]
 

@@ -1,25 +1,19 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
-import { baton, folder, list } from "./baton.ts"
+import { baton, type Folder, list, live } from "./baton.ts"
 import * as tmux from "./tmux.ts"
 
-type Dir = Effect.Success<typeof folder>
-
-/** A test of the built program, in its own folder. */
-const live = (name: string, test: (dir: Dir) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test))
-
-const run = (dir: Dir, template: string, ...args: ReadonlyArray<string>) =>
+const run = (dir: Folder, template: string, ...args: ReadonlyArray<string>) =>
   baton(dir.path, ["run", "books.csv", "--template", template, "--exec", "cat", "--no-verify", "-j", "1", ...args])
 
-const descriptions = (dir: Dir) =>
+const descriptions = (dir: Folder) =>
   Effect.map(list(dir.path), (tasks) => tasks.map(({ description, status }) => `${status}: ${description}`).toSorted())
 
 const withIds = "id,title\na,Emma\nb,Dracula\nc,Ulysses\n"
 const withoutIds = "title\nEmma\nDracula\nUlysses\n"
 
 /** One completed and two pending tasks. */
-const begun = (dir: Dir, csv: string) =>
+const begun = (dir: Folder, csv: string) =>
   Effect.gen(function* () {
     dir.write("books.csv", csv)
     assert.strictEqual((yield* run(dir, "Read {{title}}", "--max-iterations", "1")).code, 3)

@@ -1,10 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { baton, folder, list } from "./baton.ts"
-
-/** A test of the built program, in its own folder. */
-const live = (name: string, test: (dir: Effect.Success<typeof folder>) => Effect.Effect<void>) =>
-  it.live(name, () => Effect.flatMap(folder, test))
+import { baton, type Folder, list, live } from "./baton.ts"
 
 const Found = Schema.Array(Schema.Struct({ id: Schema.String, feedback: Schema.String }))
 const decode = Schema.decodeUnknownSync(
@@ -12,7 +8,7 @@ const decode = Schema.decodeUnknownSync(
 )
 
 /** Three completed tasks, whose executor notes that it ran. */
-const threeDone = (dir: Effect.Success<typeof folder>) =>
+const threeDone = (dir: Folder) =>
   Effect.gen(function* () {
     dir.write("books.csv", "id,title\na,Emma\nb,Dracula\nc,Ulysses\n")
     const exec = ["--shell", "echo ran >> runs; cat", "--no-verify"]
